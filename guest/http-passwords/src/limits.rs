@@ -8,6 +8,9 @@ pub(crate) const PATH_SEGMENTS_MAX: usize = 8;
 /// Bytes of a template. A body that makes a user has some hundred; the server takes at most 32 MiB in one request.
 pub(crate) const TEMPLATE_BYTES_MAX: usize = 4 * 1024;
 
+/// Characters of a number that an error quotes: more than any number has that the engine keeps as it is.
+pub(crate) const NUMBER_CHARACTERS_SHOWN: usize = 40;
+
 /// Bytes of the name of a role, which becomes a part of names of users.
 pub(crate) const ROLE_NAME_BYTES_MAX: usize = 64;
 

@@ -3,9 +3,9 @@
 use secrets_framework::Error;
 use secrets_framework::escape::path_segment;
 use secrets_framework::template::{Piece, pieces};
-use serde_json::Value;
+use serde_json::{Number, Value};
 
-use crate::limits::{PATH_SEGMENTS_MAX, TEMPLATE_BYTES_MAX};
+use crate::limits::{NUMBER_CHARACTERS_SHOWN, PATH_SEGMENTS_MAX, TEMPLATE_BYTES_MAX};
 
 /// A kind of template: the field that has it, the names that it may have, and those of them that it must have.
 pub(crate) struct Kind {
@@ -92,9 +92,50 @@ pub(crate) fn check_path(kind: &Kind, template: &str) -> Result<(), Error> {
 pub(crate) fn check_body(template: &str) -> Result<(), Error> {
     CREATE_BODY.check(template)?;
     match serde_json::from_str(template) {
-        Ok(Value::Object(_)) => Ok(()),
-        _ => Err(CREATE_BODY.mistake("must be a JSON object, with its names inside of texts")),
+        Ok(Value::Object(_)) => {}
+        _ => return Err(CREATE_BODY.mistake("must be a JSON object, with its names inside of texts")),
     }
+    let changed = numbers(template).into_iter().find_map(|number| {
+        let sent =
+            serde_json::from_str::<Number>(number).map_or_else(|_| "another one".to_owned(), |sent| sent.to_string());
+        (sent != number).then_some((number, sent))
+    });
+    changed.map_or(Ok(()), |(number, sent)| {
+        let shown: String = number.chars().take(NUMBER_CHARACTERS_SHOWN).collect();
+        Err(CREATE_BODY.mistake(&format!(
+            "has the number `{shown}`, which would be sent as `{sent}`: write a number that stays as it is, or a text"
+        )))
+    })
+}
+
+/// The numbers of a JSON text, as they are written.
+fn numbers(json: &str) -> Vec<&str> {
+    let (mut rest, mut numbers) = (json, Vec::new());
+    // `true`, `false` and `null` have none of these characters.
+    while let Some(at) = rest.find(|c: char| c == '"' || c == '-' || c.is_ascii_digit()) {
+        rest = rest.get(at..).unwrap_or_default();
+        rest = match rest.strip_prefix('"') {
+            Some(text) => after_text(text),
+            None => {
+                let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c))).unwrap_or(rest.len());
+                let (number, after) = rest.split_at(end);
+                numbers.push(number);
+                after
+            }
+        };
+    }
+    numbers
+}
+
+/// What follows a JSON text of which the first quote is gone.
+fn after_text(text: &str) -> &str {
+    let mut is_escaped = false;
+    let end = text.find(|c| {
+        let is_end = c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        is_end
+    });
+    end.and_then(|end| text.get(end + 1..)).unwrap_or_default()
 }
 
 /// A template with the values in the place of its names.

@@ -196,6 +196,34 @@ fn what_was_certainly_not_made_leaves_nothing_to_undo() {
     assert_eq!(wal(&host), 0);
 }
 
+/// A body with a number beside texts that only look like numbers.
+fn with_number(number: &str) -> String {
+    format!(r#"{{"u":"\"0.10{{{{username}}}}","p":"{{{{password}}}}-0.10\\","9.90":[true,null,7,-1,0.5,{number}]}}"#)
+}
+
+#[test]
+fn a_number_of_a_body_is_sent_as_it_is_written() {
+    let host = mount();
+    for number in ["0", "-7", "18446744073709551615", "-9223372036854775808", "0.1", "1.5e300"] {
+        done(&host, "config", json!({ "create_body": with_number(number) }));
+        make(&host, "reader");
+        let made = host.http.requests().pop().unwrap();
+        assert!(made.body.contains(&format!(",{number}]")), "{number}: {}", made.body);
+    }
+    let long = "1".repeat(200);
+    for (number, words) in [
+        ("0.10", "has the number `0.10`, which would be sent as `0.1`"),
+        ("18446744073709551616", "has the number `18446744073709551616`, which"),
+        ("1E2", "sent as `100.0`"),
+        ("-0", "sent as `-0.0`"),
+        (long.as_str(), "has the number `1111111111111111111111111111111111111111`, which"),
+    ] {
+        let body = json!({ "create_body": with_number(number) });
+        assert_mistake(write(&host, "config", body.clone()), &["`create_body`", words]);
+        assert_mistake(write(&host, "roles/reader", body), &["`create_body`", words]);
+    }
+}
+
 #[test]
 fn a_template_is_checked_when_it_is_written() {
     let host = mount();

@@ -3,11 +3,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::declaration::{Class, Declaration, Destination, Shape, StoredOwner, StoredUrl};
+use crate::declaration::{At, Class, Declaration, Destination, Shape, StoredOwner, StoredUrl};
 use crate::words::dotted;
 
 /// The exits of each source.
-type Exits = BTreeMap<String, BTreeSet<String>>;
+type Exits = BTreeMap<Source, BTreeSet<String>>;
+
+/// Where values come from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Source {
+    /// All that tells it from others.
+    text: String,
+    /// The field, as an operator sees it.
+    field: String,
+}
+
+impl Source {
+    fn new(from: &str, at: &At) -> Self {
+        let place = dotted(at);
+        let is_list = place.starts_with('[');
+        let field = at.last().filter(|_| !is_list).unwrap_or(&place).clone();
+        Self { text: format!("{from}:{place}"), field }
+    }
+}
 
 /// What an exit says of a value that has no owner.
 const NO_OWNER: &str = "owner:none";
@@ -22,7 +40,7 @@ impl Declaration {
     /// Has one of these declarations, or several together, each source of this one?
     #[must_use]
     pub fn is_covered_by<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> bool {
-        let known: BTreeSet<String> = others.into_iter().flat_map(|other| other.exits().into_keys()).collect();
+        let known: BTreeSet<Source> = others.into_iter().flat_map(|other| other.exits().into_keys()).collect();
         self.exits().keys().all(|source| known.contains(source))
     }
 
@@ -50,13 +68,13 @@ impl Declaration {
         let mut exits = Exits::new();
         for class in &self.classes {
             let of_class = self.of_class(class);
-            let mut add = |source: String, own: Vec<String>| {
+            let mut add = |source: Source, own: Vec<String>| {
                 exits.entry(source).or_default().extend(of_class.iter().cloned().chain(own));
             };
             for field in &class.request_fields {
                 let own =
                     || [destination(&field.destination), Some(owner(&field.owner))].into_iter().flatten().collect();
-                field.paths.iter().for_each(|path| add(format!("request:{path}:{}", dotted(&field.at)), own()));
+                field.paths.iter().for_each(|path| add(Source::new(&format!("request:{path}"), &field.at), own()));
             }
             for field in &class.stored_fields {
                 let whose = match &field.owner {
@@ -65,11 +83,16 @@ impl Declaration {
                     Some(StoredOwner::Sibling(key)) => format!("owner:{key}"),
                 };
                 let own = destination(&field.destination).into_iter().chain([whose]).collect();
-                add(format!("storage:{}:{}", field.prefix, dotted(&field.at)), own);
+                add(Source::new(&format!("storage:{}", field.prefix), &field.at), own);
             }
             for field in &class.answered_fields {
                 let (method, path) = (&field.call.method, &field.call.path);
-                add(format!("answer:{method} {path}:{}", dotted(&field.at)), Vec::new());
+                add(Source::new(&format!("answer:{method} {path}"), &field.at), Vec::new());
+            }
+            // What stands here is of no class: it goes back below its prefix, and nowhere else.
+            for field in &class.unreadable_fields {
+                let source = Source::new(&format!("unreadable:{}", field.prefix), &field.at);
+                exits.entry(source).or_default().insert(format!("keep-unread:{}", field.prefix));
             }
         }
         exits
@@ -95,9 +118,8 @@ fn is_more(exit: &str, known: &BTreeSet<String>) -> bool {
 }
 
 /// As an operator accepts it: the field, and where its values go. Commas part such words.
-fn word(source: &str, exit: &str) -> String {
-    let field = source.rsplit([':', '.']).next().unwrap_or_default();
-    format!("secret:{field}:{exit}").replace(',', ";")
+fn word(source: &Source, exit: &str) -> String {
+    format!("secret:{}:{exit}", source.field).replace(',', ";")
 }
 
 fn shape(shape: &Shape) -> String {
@@ -166,7 +188,7 @@ mod tests {
                     let open = UnreadableField { prefix: "loot/".into(), at: vec!["a".into()] };
                     class.unreadable_fields.push(open);
                 },
-                &["secret:astra_token:keep:loot/:a"],
+                &["secret:a:keep-unread:loot/", "secret:astra_token:keep:loot/:a"],
             ),
             (
                 |class| class.stored_fields[0].destination = Destination::Sibling { key: "u".into(), otherwise: None },
@@ -218,6 +240,39 @@ mod tests {
         });
         // The source `*` is another name of each that was there.
         assert!(words.contains(&"secret:astra_token:send:DELETE:/v2/tokens/+".to_owned()), "{words:?}");
+    }
+
+    #[test]
+    fn two_places_have_two_words_however_their_keys_are_written() {
+        let places: [&[&str]; 8] = [
+            &["configs", "*", "token"],
+            &["configs", "*.token"],
+            &["configs.*.token"],
+            &["configs.*", "token"],
+            &["configs", "*", "\"token"],
+            &["[\"configs\"", "token]"],
+            &["a", ""],
+            &["a", "", ""],
+        ];
+        let words: BTreeSet<String> =
+            places.iter().map(|at| dotted(&at.iter().map(|&key| key.to_owned()).collect())).collect();
+        assert_eq!(words.len(), places.len(), "{words:?}");
+        assert!(words.contains("configs.*.token") && words.contains(r#"["configs","*.token"]"#), "{words:?}");
+
+        // So a source that only looks like a known one is new, and another place to keep a value needs its words.
+        let mut other = declaration();
+        other.classes[0].stored_fields[1].at = vec!["configs".into(), "*.astra_token".into()];
+        assert!(!other.is_covered_by([&declaration()]));
+        let beyond = other.exits_beyond(&declaration());
+        assert!(beyond.contains(r#"secret:astra_token:keep:retired/:["configs";"*.astra_token"]"#), "{beyond:?}");
+    }
+
+    #[test]
+    fn a_field_for_what_cannot_be_read_is_a_source() {
+        let mut more = declaration();
+        let open = UnreadableField { prefix: "token/".into(), at: vec!["damaged".into()] };
+        more.classes[3].unreadable_fields.push(open);
+        assert!(!more.is_covered_by([&declaration()]) && declaration().is_covered_by([&more]));
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub(crate) struct Place<'a> {
     pub(crate) at: &'a [String],
     /// May anything stand here? Otherwise a text or null.
     pub(crate) is_open: bool,
+    /// The number of its declaration. A place at, above or below one of a lower number, or that takes for an object what that
+    /// one takes for a list, is not searched: it would make the other declaration's values values of another type.
+    pub(crate) rank: usize,
 }
 
 /// What to find.
@@ -44,8 +47,10 @@ pub(crate) struct Wanted<'a> {
 pub(crate) struct Found {
     /// Texts at places that are for texts, in the order of their spans.
     pub(crate) texts: Vec<FoundText>,
-    /// Open places, and values of another type than their place is for: no text, or no object or list on the way. In order,
-    /// and neither overlaps another one or a text.
+    /// What stands at open places. In order, and none overlaps another one, one of `others` or a text.
+    pub(crate) open: Vec<FoundOpen>,
+    /// Values of another type than their place is for: no text, or no object or list on the way. In order, and none overlaps
+    /// another one, an open place or a text.
     pub(crate) others: Vec<Range<usize>>,
     /// Numbers of the keys that are kept beside values.
     keys: BTreeMap<String, usize>,
@@ -66,6 +71,14 @@ pub(crate) struct FoundText {
     pub(crate) value: Zeroizing<String>,
     /// The object that it is in.
     pub(crate) object: usize,
+}
+
+/// What stands at one or more open places.
+#[derive(Debug)]
+pub(crate) struct FoundOpen {
+    pub(crate) span: Range<usize>,
+    /// Indexes of the places.
+    pub(crate) places: Rc<Vec<usize>>,
 }
 
 /// What stands under a key beside a value.
@@ -130,10 +143,10 @@ impl<'a> Scan<'a> {
     fn value(&mut self, places: Option<&Node<'_>>, object: usize) -> Result<(), Unsearchable> {
         self.blank();
         let (start, first) = (self.at, self.peek().ok_or(NotJson)?);
-        if places.is_some_and(|places| places.is_open) {
+        if let Some(open) = places.filter(|places| places.is_open) {
             self.value(None, 0)?;
             self.keep(1)?;
-            self.found.others.push(start..self.at);
+            self.found.open.push(FoundOpen { span: start..self.at, places: Rc::clone(&open.ends) });
             return Ok(());
         }
         let here = places.map(|places| &places.ends).filter(|ends| !ends.is_empty());
@@ -161,8 +174,9 @@ impl<'a> Scan<'a> {
         if is_misplaced {
             self.keep(1)?;
             // What was found inside is part of the whole. It stands at the end, for what was found is in order.
-            let Found { texts, others, .. } = &mut self.found;
+            let Found { texts, open, others, .. } = &mut self.found;
             texts.truncate(texts.partition_point(|text| text.span.start < start));
+            open.truncate(open.partition_point(|open| open.span.start < start));
             others.truncate(others.partition_point(|other| other.start < start));
             others.push(start..self.at);
         }
@@ -352,8 +366,13 @@ pub(crate) fn quoted(text: &str) -> Zeroizing<Vec<u8>> {
 
 /// Is all of `inner` in one of `spans`, which are in order and do not overlap?
 pub(crate) fn within<T>(spans: &[T], of: impl Fn(&T) -> &Range<usize>, inner: &Range<usize>) -> bool {
+    around(spans, of, inner).is_some()
+}
+
+/// The one of `spans`, which are in order and do not overlap, that all of `inner` is in.
+pub(crate) fn around<'a, T>(spans: &'a [T], of: impl Fn(&T) -> &Range<usize>, inner: &Range<usize>) -> Option<&'a T> {
     let before = spans.partition_point(|span| of(span).start <= inner.start);
-    before.checked_sub(1).and_then(|last| spans.get(last)).is_some_and(|span| inner.end <= of(span).end)
+    before.checked_sub(1).and_then(|last| spans.get(last)).filter(|span| inner.end <= of(span).end)
 }
 
 #[cfg(test)]

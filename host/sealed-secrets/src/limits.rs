@@ -51,8 +51,8 @@ pub const FOUND_MAX: usize = 10_000;
 pub const BESIDE_BYTES_MAX: usize = 2_048;
 
 /// Entries whose base URLs and second names a request remembers, some 200 bytes each. A request is about one object, but may
-/// look through all of them for one with a second name.
-pub const BASE_URLS_MAX: usize = 1_024;
+/// look through all of them for one with a second name: the Astra engine has at most 2,000 configs.
+pub const BASE_URLS_MAX: usize = 2_048;
 
 /// Bytes of an answer that the host reads as a whole because the answer holds a secret. Such answers have some hundred
 /// bytes.

@@ -1,6 +1,7 @@
 //! What holds for the requests of a mount: declarations, of which each one precedes those after it.
 
 use crate::declaration::{At, Class, Declaration, Destination, Shape, StoredOwner, StoredUrl};
+use crate::json::Place;
 use crate::pattern::{CallPattern, PathPattern};
 
 /// The rules of a mount.
@@ -101,11 +102,11 @@ impl Rules {
                 stored_as: std::iter::once(index).chain(becomes).collect(),
                 rank,
             });
-            self.add_places(class, index, rank);
+            self.add_places(class, index);
         }
     }
 
-    fn add_places(&mut self, class: &Class, index: usize, rank: usize) {
+    fn add_places(&mut self, class: &Class, index: usize) {
         let requested = class.request_fields.iter().map(|field| &field.destination);
         let stored = class.stored_fields.iter().map(|field| &field.destination);
         self.stored_urls.extend(requested.chain(stored).filter_map(|destination| match destination {
@@ -127,9 +128,8 @@ impl Rules {
             destination: Some(field.destination.clone()),
             owner: field.owner.clone(),
         }));
-        // An open field of a later declaration could swallow places of the first one.
-        let unreadable = class.unreadable_fields.iter().filter(|_| rank == 0);
-        self.stored.extend(unreadable.map(|field| StoredRule {
+        // An open field of a later declaration that would swallow a place of an earlier one is not searched.
+        self.stored.extend(class.unreadable_fields.iter().map(|field| StoredRule {
             prefix: field.prefix.clone(),
             at: field.at.clone(),
             class: index,
@@ -153,11 +153,9 @@ impl Rules {
         self.classes.get(index)
     }
 
-    /// Of the classes that have one place, those of the declaration that precedes.
-    pub(crate) fn preceding<'a, T>(&self, rules: &[&'a T], class: impl Fn(&T) -> usize) -> Vec<&'a T> {
-        let rank = |rule: &T| self.class(class(rule)).map_or(usize::MAX, |class| class.rank);
-        let first = rules.iter().map(|rule| rank(rule)).min();
-        rules.iter().copied().filter(|rule| Some(rank(rule)) == first).collect()
+    /// A place of a class, to search for.
+    pub(crate) fn place<'a>(&self, at: &'a At, class: usize, is_open: bool) -> Place<'a> {
+        Place { at, is_open, rank: self.class(class).map_or(usize::MAX, |class| class.rank) }
     }
 }
 

@@ -6,6 +6,8 @@ mod request;
 mod stored;
 mod stored_url;
 
+use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,7 +20,7 @@ use crate::json::{BesideText, Found, FoundText};
 use crate::limits::{SESSION_BYTES_MAX, SURROGATES_MAX, USES_MAX};
 use crate::rules::Rules;
 use crate::shape::{self, Kind};
-use crate::table::{Bound, Entry, Hold, Owner, Table, TableError};
+use crate::table::{Bound, Entry, Hold, Name, Owner, Table, TableError};
 
 pub use outbound::{AnsweredCall, OpenedHeader};
 pub use request::RefusedRequest;
@@ -64,7 +66,10 @@ pub struct Session {
     table: Table,
     urls: StoredUrls,
     /// The owner that the request names, for each shown field of the rules.
-    asked: Vec<Option<String>>,
+    asked: Vec<Option<Name>>,
+    /// Hashes of entries with their keys, as the guest got them, of which rules cannot read a part: only the same may come back.
+    unread: HashSet<u64>,
+    hasher: RandomState,
     violation: Option<Violation>,
 }
 
@@ -72,7 +77,15 @@ impl Session {
     /// A request to a mount with these rules.
     #[must_use]
     pub fn new(rules: Arc<Rules>) -> Self {
-        Self { rules, table: Table::default(), urls: StoredUrls::default(), asked: Vec::new(), violation: None }
+        Self {
+            rules,
+            table: Table::default(),
+            urls: StoredUrls::default(),
+            asked: Vec::new(),
+            unread: HashSet::new(),
+            hasher: RandomState::new(),
+            violation: None,
+        }
     }
 
     /// The first violation of the request, whatever the guest did afterwards.
@@ -134,11 +147,11 @@ impl Session {
     }
 
     /// Is a value of the owner that is named? A name may be the second one of an object.
-    fn is_owner(&self, owner: &Owner, named: Option<&str>) -> bool {
+    fn is_owner(&self, owner: &Owner, named: Option<&Name>) -> bool {
         match owner {
             Owner::Undeclared => true,
             Owner::Name(owner) => {
-                owner.as_deref().zip(named).is_some_and(|(owner, named)| self.urls.is_one(owner, named))
+                owner.as_ref().zip(named).is_some_and(|(owner, named)| self.urls.is_one(owner, named))
             }
         }
     }
@@ -176,7 +189,7 @@ type Replaced = Vec<(Range<usize>, Zeroizing<Vec<u8>>)>;
 /// The class of a value, for the log.
 fn class_name(rules: &Rules, entry: &Entry) -> String {
     let class = entry.holds.iter().find_map(|hold| match hold {
-        Hold::Class { class, .. } => rules.class(*class),
+        Hold::Class { class, .. } | Hold::Withheld { class, .. } => rules.class(*class),
         Hold::Unreadable { .. } => None,
     });
     class.map_or_else(|| "(an unreadable entry)".to_owned(), |class| class.name.clone())

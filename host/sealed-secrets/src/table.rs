@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 use zeroize::Zeroizing;
 
 use crate::base_url::BaseUrl;
-use crate::declaration::Shape;
+use crate::declaration::{Alphabet, Shape};
 use crate::limits::{SECRET_CHARACTERS_MIN, SESSION_BYTES_MAX, SURROGATES_MAX, USES_MAX};
 use crate::random::{Characters, NoRandomness};
 use crate::shape;
@@ -23,6 +23,9 @@ const ENTRY_BYTES: usize = 256;
 /// Bytes that a hold takes beside its texts: itself, with room for another one, and its place in a map.
 const HOLD_BYTES: usize = 256;
 
+/// The form of the text in the place of a value that gets no surrogate: its length says nothing of the value.
+const WITHHELD_TEMPLATE: &str = "00000000000000000000000000000000";
+
 /// The mark and the characters after it: no two surrogates of a request have the same.
 type Head = [u8; SECRET_CHARACTERS_MIN];
 
@@ -33,6 +36,8 @@ pub(crate) enum Hold {
     Class { class: usize, destination: Bound, owner: Owner },
     /// To be written back below a prefix: the engine could not read it.
     Unreadable { prefix: String },
+    /// To be written where a value of the class may be, and for nothing else: it is no secret of the class.
+    Withheld { class: usize, destination: Bound, owner: Owner },
 }
 
 /// Where a value may be sent.
@@ -53,7 +58,15 @@ pub(crate) enum Owner {
     #[default]
     Undeclared,
     /// The name that an entry or a request has where the declaration says; none = the name is missing there.
-    Name(Option<String>),
+    Name(Option<Name>),
+}
+
+/// The name of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Name {
+    pub(crate) text: String,
+    /// Is it the object's own name? One that a field of a request has may be the second name of an object.
+    pub(crate) is_own: bool,
 }
 
 /// An object whose entry holds a base URL.
@@ -70,21 +83,20 @@ impl Hold {
     /// Bytes of its texts.
     fn bytes(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        match self {
-            Self::Unreadable { prefix } => prefix.len(),
-            Self::Class { destination, owner, .. } => {
-                let destination = match destination {
-                    Bound::Nowhere => 0,
-                    Bound::Base(base) => base.bytes(),
-                    Bound::Stored(base) => base.prefix.len() + base.name.len() + text(&base.otherwise),
-                };
-                let owner = match owner {
-                    Owner::Undeclared => 0,
-                    Owner::Name(name) => text(name),
-                };
-                destination + owner
-            }
-        }
+        let (destination, owner) = match self {
+            Self::Unreadable { prefix } => return prefix.len(),
+            Self::Class { destination, owner, .. } | Self::Withheld { destination, owner, .. } => (destination, owner),
+        };
+        let destination = match destination {
+            Bound::Nowhere => 0,
+            Bound::Base(base) => base.bytes(),
+            Bound::Stored(base) => base.prefix.len() + base.name.len() + text(&base.otherwise),
+        };
+        let owner = match owner {
+            Owner::Undeclared | Owner::Name(None) => 0,
+            Owner::Name(Some(name)) => name.text.len(),
+        };
+        destination + owner
     }
 }
 
@@ -149,8 +161,29 @@ impl Table {
         let known = known.into_iter().find(|index| self.entries.get(*index).is_some_and(|entry| *entry.value == value));
         let index = match known {
             Some(index) => index,
-            None => self.add(shape, value, run, hash)?,
+            None => {
+                let index = self.add(shape, value, value, run)?;
+                self.by_value.entry(hash).or_default().push(index);
+                index
+            }
         };
+        self.held(index, hold)
+    }
+
+    /// Random text in the place of a value that is too short or too long for a surrogate. Equal values get different texts, also
+    /// if one is read twice: a guest could otherwise guess the value and compare.
+    pub(crate) fn withhold(&mut self, value: &str, hold: Hold) -> Result<&str, TableError> {
+        let shape = Shape {
+            public: String::new(),
+            alphabet: Alphabet::LettersAndDigits,
+            plain_endings: Vec::new(),
+            secret_characters_min: 0,
+        };
+        let index = self.add(&shape, WITHHELD_TEMPLATE, value, &(0..WITHHELD_TEMPLATE.len()))?;
+        self.held(index, hold)
+    }
+
+    fn held(&mut self, index: usize, hold: Hold) -> Result<&str, TableError> {
         self.add_hold(index, hold)?;
         self.entries.get(index).map(|entry| entry.surrogate.as_str()).ok_or(TableError::Full)
     }
@@ -189,14 +222,15 @@ impl Table {
         self.bytes
     }
 
-    fn add(&mut self, shape: &Shape, value: &str, run: &Range<usize>, hash: u64) -> Result<usize, TableError> {
+    /// Adds a value, with a surrogate of the form of `template`.
+    fn add(&mut self, shape: &Shape, template: &str, value: &str, run: &Range<usize>) -> Result<usize, TableError> {
         if self.entries.len() >= SURROGATES_MAX {
             return Err(TableError::Full);
         }
-        self.reserve(ENTRY_BYTES + 2 * value.len())?;
+        self.reserve(ENTRY_BYTES + template.len() + value.len())?;
         let mark = self.mark()?;
         loop {
-            let surrogate = shape::surrogate(shape, value, run, &mark, &mut self.random)?;
+            let surrogate = shape::surrogate(shape, template, run, &mark, &mut self.random)?;
             let Some(head) = head(surrogate.as_bytes(), run.start) else { return Err(TableError::Full) };
             if self.by_head.contains_key(&head) {
                 continue;
@@ -211,7 +245,6 @@ impl Table {
                 mark_at: run.start,
             });
             self.by_head.insert(head, index);
-            self.by_value.entry(hash).or_default().push(index);
             return Ok(index);
         }
     }
@@ -251,7 +284,6 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
-    use crate::declaration::Alphabet;
     use crate::shape::{Kind, kind};
 
     fn shape() -> Shape {

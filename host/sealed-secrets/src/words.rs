@@ -34,9 +34,13 @@ fn line(class: &Class) -> String {
     line
 }
 
-/// A place as people write it.
+/// A place as people write it. No two places are written alike: a key that another key or a dot could be taken for makes the
+/// place a JSON list.
 pub(crate) fn dotted(at: &At) -> String {
-    at.join(".")
+    let is_plain = |key: &String| {
+        key == "*" || !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    if at.iter().all(is_plain) { at.join(".") } else { serde_json::Value::from(at.as_slice()).to_string() }
 }
 
 /// Paths, each with the word that the value is shown to who asks for its owner only.

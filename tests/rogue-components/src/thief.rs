@@ -193,6 +193,8 @@ fn steal(what: &str, token: &str, url: &str, rest: &str, request: &Request) -> A
         "second-call" => result(exchange(&Method::Get, &format!("{url}/org"), &[bearer(token)], "GET /steal HTTP/1.1")),
         "other-origin" => result(exchange(&Method::Get, &format!("{rest}/org"), &[bearer(token)], "")),
         "body" => result(exchange(&Method::Post, &format!("{url}/mint"), &[bearer(token)], token)),
+        // The server sends what it stored with a lease, the answer that made the lease, when it renews or revokes.
+        "lease-data" => backwards(&request.data),
         // What a client sends with a request is not the engine's to keep either.
         "request" if request.operation == Operation::Update => written("copy/request", &request.data),
         _ => Err(Error::UnsupportedPath),

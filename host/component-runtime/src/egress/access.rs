@@ -18,11 +18,11 @@ pub const UPSTREAM_READ_ONLY: &str = "read-only";
 const OVERRIDES: [&str; 5] =
     ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
 
-/// True for a request that an upstream may take for another one: by a header, or by the body of a GET, which an upstream
-/// that ignores the body would take for the next request.
+/// True for a request that an upstream may take for another one: by a header, or by a body where the method gives a body no
+/// meaning, as for GET and DELETE. An upstream that ignores such a body would take it for the next request.
 pub(crate) fn may_stand_for_another(method: &Method, headers: &HeaderMap, body: &[u8]) -> bool {
-    let reads = matches!(*method, Method::GET | Method::HEAD);
-    OVERRIDES.iter().any(|name| headers.contains_key(*name)) || (reads && !body.is_empty())
+    let may_have_body = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
+    OVERRIDES.iter().any(|name| headers.contains_key(*name)) || (!may_have_body && !body.is_empty())
 }
 
 /// Upstream access of a mount's guests.
@@ -94,6 +94,19 @@ mod tests {
         }
         assert!(check(Access::ReadOnly, "GET", "accept", b"DELETE / HTTP/1.1").is_err());
         check(Access::Full, "GET", "accept", b"x").unwrap();
+    }
+
+    #[test]
+    fn a_body_counts_as_another_request_unless_the_method_has_one() {
+        let body = b"DELETE / HTTP/1.1";
+        for method in ["GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "PURGE", "post"] {
+            let method = method.parse().unwrap();
+            assert!(may_stand_for_another(&method, &HeaderMap::new(), body), "{method}");
+            assert!(!may_stand_for_another(&method, &HeaderMap::new(), b""), "{method}");
+        }
+        for method in ["POST", "PUT", "PATCH"] {
+            assert!(!may_stand_for_another(&method.parse().unwrap(), &HeaderMap::new(), body), "{method}");
+        }
     }
 
     #[test]

@@ -4,9 +4,10 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use component_runtime::{InvokeError, Module, Mount, Runtime};
-use envelope::{Operation, Request, Response};
+use envelope::{Lease, Operation, Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -209,6 +210,33 @@ fn a_secret_of_a_request_is_stored_and_not_seen() {
             let refused = module.handle_request(&world.mount, update("config", "{\"token\":7}")).await.err().unwrap();
             assert!(matches!(&refused, InvokeError::Refused(text) if text.contains("`token`")), "{refused}");
             assert_eq!(module.check_existence(&world.mount, update("config", "{\"token\":7}")).await, Ok(None));
+        }
+    });
+}
+
+#[test]
+fn no_guest_gets_the_answer_that_the_server_stored_with_a_lease() {
+    on_each_scheduler(|| async {
+        let world = World::new().await;
+        // Before the engine is loaded, nothing of its name is sealed.
+        let unsealed = world.runtime.load(&wasm("steal_secrets")).await.unwrap();
+        for module in [unsealed, world.engine().await, world.thief().await] {
+            for operation in [Operation::Renew, Operation::Revoke] {
+                let lease = Lease {
+                    id: Some("mint/a/1".to_owned()),
+                    issue_time: SystemTime::UNIX_EPOCH,
+                    ttl: Duration::from_secs(60),
+                    max_ttl: None,
+                    increment: None,
+                    renewable: true,
+                    internal_data: "{\"secret_type\":\"x\"}".to_owned(),
+                };
+                let stored = format!("{{\"result\":\"{MADE}\",\"token\":\"{TOKEN}\"}}");
+                let asked = Request { operation, lease: Some(lease), data: stored, ..request("lease-data/a/") };
+                let answer = module.handle_request(&world.mount, asked).await.unwrap();
+                let seen: String = result(answer.as_ref()).chars().rev().collect();
+                assert_eq!(seen, "null", "{operation:?}");
+            }
         }
     });
 }

@@ -16,27 +16,58 @@ pub(super) struct Node<'a> {
     pub(super) ends: Rc<Vec<usize>>,
     /// May anything stand here?
     pub(super) is_open: bool,
+    /// The number of the first declaration that has a place which ends here, leads through an object here, or through a list.
+    end_rank: Option<usize>,
+    object_rank: Option<usize>,
+    list_rank: Option<usize>,
     /// A node has few keys, and a tree finds these faster than a hash map does.
     by_key: BTreeMap<Cow<'a, str>, Self>,
     each: Option<Box<Self>>,
 }
 
 impl<'a> Node<'a> {
-    /// The tree of these places.
+    /// The tree of these places, of which those of earlier declarations come first.
     pub(super) fn new(places: &[Place<'a>], any_case: bool) -> Self {
         let mut root = Self::default();
         for (index, place) in places.iter().enumerate() {
-            let end = place.at.iter().fold(&mut root, |node, key| node.child(key, any_case));
+            if root.is_taken(place, any_case) {
+                continue;
+            }
+            let end = place.at.iter().fold(&mut root, |node, key| node.child(key, place.rank, any_case));
             Rc::make_mut(&mut end.ends).push(index);
             end.is_open |= place.is_open;
+            end.end_rank.get_or_insert(place.rank);
         }
         root
     }
 
-    fn child(&mut self, key: &'a str, any_case: bool) -> &mut Self {
+    /// Does an earlier declaration say something else of this place, or of what is around it or in it?
+    fn is_taken(&self, place: &Place<'_>, any_case: bool) -> bool {
+        let is_earlier = |rank: Option<usize>| rank.is_some_and(|rank| rank < place.rank);
+        let mut node = self;
+        for key in place.at {
+            let is_each = key == EACH;
+            let as_other_type = if is_each { node.object_rank } else { node.list_rank };
+            if is_earlier(node.end_rank) || is_earlier(as_other_type) {
+                return true;
+            }
+            let next = if is_each { node.each() } else { node.under(key, any_case) };
+            let Some(next) = next else { return false };
+            node = next;
+        }
+        [node.end_rank, node.object_rank, node.list_rank].into_iter().any(is_earlier)
+    }
+
+    fn child(&mut self, key: &'a str, rank: usize, any_case: bool) -> &mut Self {
         match key {
-            EACH => self.each.get_or_insert_default(),
-            _ => self.by_key.entry(spelled(key, any_case)).or_default(),
+            EACH => {
+                self.list_rank.get_or_insert(rank);
+                self.each.get_or_insert_default()
+            }
+            _ => {
+                self.object_rank.get_or_insert(rank);
+                self.by_key.entry(spelled(key, any_case)).or_default()
+            }
         }
     }
 

@@ -11,7 +11,7 @@ fn at(keys: &[&str]) -> Vec<String> {
 /// The texts at a place, and how many others are there.
 fn found(text: &str, keys: &[&str]) -> Result<(Vec<String>, usize), Unsearchable> {
     let at = at(keys);
-    let places = [Place { at: &at, is_open: false }];
+    let places = [Place { at: &at, is_open: false, rank: 0 }];
     let found = find(text.as_bytes(), Wanted { places: &places, ..Wanted::default() })?;
     let texts = found.texts.iter().map(|text| String::clone(&text.value)).collect();
     Ok((texts, found.others.len()))
@@ -31,8 +31,8 @@ fn the_outermost_object_is_the_whole_and_no_object_inside_it() {
         (r#""url""#, BesideText::Missing),
     ];
     let (inner, each) = (at(&["a", "url"]), at(&["*", "url"]));
-    let place = |at| Place { at, is_open: false };
-    for places in [&[][..], &[place(&inner)], &[place(&each)], &[Place { at: &[], is_open: true }]] {
+    let place = |at| Place { at, is_open: false, rank: 0 };
+    for places in [&[][..], &[place(&inner)], &[place(&each)], &[Place { at: &[], is_open: true, rank: 0 }]] {
         for (whole, expected) in &rows {
             let found = find(whole.as_bytes(), Wanted { places, beside: &["url"], any_case: false }).unwrap();
             assert_eq!(found.outermost("url"), *expected, "{whole} {places:?}");
@@ -84,12 +84,12 @@ fn what_is_no_text_at_a_place_for_texts_is_told() {
 #[test]
 fn anything_may_be_at_an_open_place() {
     let at = at(&["d"]);
-    let places = [Place { at: &at, is_open: true }];
+    let places = [Place { at: &at, is_open: true, rank: 0 }];
     for value in [r#"{"a":["x"]}"#, "[1,2]", r#""x""#, "17", "null"] {
         let text = format!("{{\"d\":{value},\"e\":1}}");
         let found = find(text.as_bytes(), Wanted { places: &places, ..Wanted::default() }).unwrap();
-        let other = found.others.first().unwrap();
-        assert_eq!(text.get(other.clone()), Some(value));
+        let open = found.open.first().unwrap();
+        assert_eq!((text.get(open.span.clone()), open.places.as_slice()), (Some(value), &[0][..]));
     }
 }
 
@@ -120,14 +120,14 @@ fn what_is_no_json_is_an_error() {
     assert_eq!(found(&deep, &["a"]), Err(NotJson));
     let bytes = [b"{\"a\":\"".as_slice(), &[0xff], b"\"}"].concat();
     let keys = at(&["a"]);
-    let places = [Place { at: &keys, is_open: false }];
+    let places = [Place { at: &keys, is_open: false, rank: 0 }];
     assert_eq!(find(&bytes, Wanted { places: &places, ..Wanted::default() }).err(), Some(NotJson));
 }
 
 #[test]
 fn of_equal_keys_beside_a_value_the_last_one_counts() {
     let keys = at(&["l", "*", "a"]);
-    let places = [Place { at: &keys, is_open: false }];
+    let places = [Place { at: &keys, is_open: false, rank: 0 }];
     let text = br#"{"u":"no","l":[{"u":"first","a":"x","u":"last"},{"a":"y","u":7},{"a":"z"},{"a":"n","u":null}]}"#;
     let found = find(text, Wanted { places: &places, beside: &["u"], any_case: false }).unwrap();
     let beside: Vec<_> = found.texts.iter().map(|text| found.beside(text.object, "u")).collect();
@@ -137,7 +137,7 @@ fn of_equal_keys_beside_a_value_the_last_one_counts() {
 #[test]
 fn keys_of_requests_are_found_in_any_case() {
     let keys = at(&["astra_token"]);
-    let places = [Place { at: &keys, is_open: false }];
+    let places = [Place { at: &keys, is_open: false, rank: 0 }];
     let text = br#"{"Astra_Token":"x","ASTRA_TOKEN":"y","astra_token2":"z"}"#;
     let found = find(text, Wanted { places: &places, beside: &[], any_case: true }).unwrap();
     assert_eq!(found.texts.len(), 2);
@@ -147,7 +147,7 @@ fn keys_of_requests_are_found_in_any_case() {
 fn what_was_found_inside_a_misplaced_value_is_part_of_it() {
     let keys = at(&["l", "*", "a"]);
     let other = at(&["b"]);
-    let places = [Place { at: &keys, is_open: false }, Place { at: &other, is_open: false }];
+    let places = [Place { at: &keys, is_open: false, rank: 0 }, Place { at: &other, is_open: false, rank: 0 }];
     let text = r#"{"l":[{"a":"x"},{"a":1},[{"a":2}]],"b":"y","l":{"a":"z"}}"#;
     let found = find(text.as_bytes(), Wanted { places: &places, ..Wanted::default() }).unwrap();
     let texts: Vec<&str> = found.texts.iter().map(|text| text.value.as_str()).collect();
@@ -159,7 +159,7 @@ fn what_was_found_inside_a_misplaced_value_is_part_of_it() {
 fn a_search_keeps_a_largest_number_of_values() {
     let keys = at(&["a"]);
     // A value counts for each of its places.
-    let places = [Place { at: &keys, is_open: false }; 2];
+    let places = [Place { at: &keys, is_open: false, rank: 0 }; 2];
     for (item, each) in [(r#""a":"""#, 2), (r#""a":1"#, 1), (r#""u":1"#, 1), (r#""a":[],"u":null"#, 2)] {
         let search = |number: usize| {
             let text = format!("{{{}}}", vec![item; number].join(","));

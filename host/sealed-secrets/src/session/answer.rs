@@ -22,7 +22,9 @@ impl Session {
         let rules = Arc::clone(&self.rules);
         let matches = |(_, rule): &(usize, &ShownRule)| rule.paths.iter().any(|pattern| pattern.matches(path));
         let rules: Vec<(usize, &ShownRule)> = (0..).zip(&rules.shown).filter(matches).collect();
-        let places: Vec<Place<'_>> = rules.iter().map(|(_, rule)| Place { at: &rule.at, is_open: false }).collect();
+        // A place shows the values of each class that has it, whichever declaration the class is of: all ranks are one.
+        let places: Vec<Place<'_>> =
+            rules.iter().map(|(_, rule)| Place { at: &rule.at, is_open: false, rank: 0 }).collect();
         let found = json::find(data.as_bytes(), Wanted { places: &places, beside: &[], any_case: false });
         // What is no JSON breaks the contract anyway; here it shows nothing.
         let found = found.unwrap_or_default();
@@ -51,10 +53,10 @@ impl Session {
                     Hold::Class { class, owner, .. } => {
                         here.iter().any(|(number, rule)| rule.class == *class && is_owner(rule, *number, owner))
                     }
-                    Hold::Unreadable { .. } => false,
+                    Hold::Unreadable { .. } | Hold::Withheld { .. } => false,
                 })
             };
-            let asked = |number: usize| self.asked.get(number).and_then(Option::as_deref);
+            let asked = |number: usize| self.asked.get(number).and_then(Option::as_ref);
             let is_shown = fits(&|rule, number, owner| rule.owner.is_empty() || self.is_owner(owner, asked(number)));
             if !is_shown {
                 let class = class_name(&self.rules, entry);

@@ -113,7 +113,7 @@ impl Session {
         }
         let rules = Arc::clone(&self.rules);
         let rules: Vec<&AnsweredRule> = call.rules.iter().filter_map(|rule| rules.answered.get(*rule)).collect();
-        let places: Vec<Place<'_>> = rules.iter().map(|rule| Place { at: &rule.at, is_open: false }).collect();
+        let places: Vec<Place<'_>> = rules.iter().map(|rule| self.rules.place(&rule.at, rule.class, false)).collect();
         let found = json::find(body, Wanted { places: &places, beside: &[], any_case: false });
         let Some(found) = found.ok().filter(|found| found.others.is_empty()) else {
             withhold(body);
@@ -129,7 +129,6 @@ impl Session {
                 continue;
             }
             let here: Vec<&AnsweredRule> = text.places.iter().filter_map(|place| rules.get(*place).copied()).collect();
-            let here = self.rules.preceding(&here, |rule| rule.class);
             let hold = |class, owner: &Owner| (class, Bound::Base(call.base.clone()), owner.clone());
             let holds = here.iter().flat_map(|rule| call.owners.iter().map(|owner| hold(rule.class, owner))).collect();
             match self.seal(&text.value, holds)? {

@@ -11,7 +11,7 @@ use crate::json::{self, BesideText, Found, FoundText, Place, Unsearchable, Wante
 use crate::limits::{FOUND_MAX, SECRET_CHARACTERS_MIN, VALUE_BYTES_MAX};
 use crate::pattern::PathPattern;
 use crate::rules::{RequestRule, ShownRule};
-use crate::table::{Bound, Owner};
+use crate::table::{Bound, Name, Owner};
 use crate::words::dotted;
 
 /// Why a request does not reach the guest.
@@ -36,13 +36,13 @@ impl Session {
         let rules: Vec<&RequestRule> = rules.requests.iter().filter(|rule| matches(&rule.paths, path)).collect();
         let names = Names::of(path, data, shown, &rules);
         self.asked = shown.iter().map(|rule| names.first(&rule.paths, &rule.owner)).collect();
-        let texts: usize = self.asked.iter().flatten().map(String::len).sum();
-        let bytes = texts + self.asked.len() * size_of::<Option<String>>();
+        let texts: usize = self.asked.iter().flatten().map(|name| name.text.len()).sum();
+        let bytes = texts + self.asked.len() * size_of::<Option<Name>>();
         self.table.reserve(bytes).map_err(SessionError::from)?;
         if rules.is_empty() {
             return Ok(());
         }
-        let places: Vec<Place<'_>> = rules.iter().map(|rule| Place { at: &rule.at, is_open: false }).collect();
+        let places: Vec<Place<'_>> = rules.iter().map(|rule| self.rules.place(&rule.at, rule.class, false)).collect();
         let beside: Vec<&str> = rules.iter().flat_map(|rule| keys_beside(&rule.destination)).collect();
         let wanted = Wanted { places: &places, beside: &beside, any_case: true };
         let refused = |text: String| RefusedRequest::Client(text);
@@ -61,7 +61,6 @@ impl Session {
         let mut replaced: Replaced = Vec::new();
         for text in &found.texts {
             let here: Vec<&RequestRule> = text.places.iter().filter_map(|place| rules.get(*place).copied()).collect();
-            let here = self.rules.preceding(&here, |rule| rule.class);
             let hold = |rule: &&RequestRule| {
                 let owner = match rule.owner.is_empty() {
                     true => Owner::Undeclared,
@@ -100,7 +99,8 @@ fn bound_of(rule: &RequestRule, names: &Names<'_>, found: &Found, text: &FoundTe
     let beside = field.as_ref().map_or(BesideText::Missing, |field| found.beside(text.object, field));
     match stored {
         Some(stored) if beside == BesideText::Missing => {
-            of_object(stored, names.first(&rule.paths, &stored.named_by), otherwise.as_deref(), false)
+            let name = names.first(&rule.paths, &stored.named_by).map(|name| name.text);
+            of_object(stored, name, otherwise.as_deref(), false)
         }
         _ => bound(&beside, otherwise.as_deref()),
     }
@@ -139,14 +139,14 @@ impl<'a> Names<'a> {
     }
 
     /// The first of named segments and fields that is there.
-    fn first(&self, paths: &[PathPattern], named_by: &[String]) -> Option<String> {
+    fn first(&self, paths: &[PathPattern], named_by: &[String]) -> Option<Name> {
         let pattern = paths.iter().find(|pattern| pattern.matches(self.path))?;
         let in_data = |name: &String| match self.found.outermost(name) {
-            BesideText::Text(text) => Some(text),
+            BesideText::Text(text) => Some(Name { text, is_own: false }),
             BesideText::Missing | BesideText::Other => None,
         };
-        let in_path = |name: &String| pattern.named(self.path, name).map(str::to_owned);
+        let in_path = |name: &String| Some(Name { text: pattern.named(self.path, name)?.to_owned(), is_own: true });
         let named = |name: &String| in_path(name).or_else(|| in_data(name));
-        named_by.iter().filter_map(named).find(|name| !name.is_empty())
+        named_by.iter().filter_map(named).find(|name| !name.text.is_empty())
     }
 }

@@ -10,12 +10,12 @@ use crate::declaration::StoredUrl;
 use crate::json::{BesideText, Found};
 use crate::limits::BASE_URLS_MAX;
 use crate::rules::Rules;
-use crate::table::{Bound, StoredBase};
+use crate::table::{Bound, Name, StoredBase};
 
 /// The base URLs of the entries that the guest read.
 #[derive(Default)]
 pub(crate) struct StoredUrls {
-    /// The number of entries.
+    /// The number of entries, also of those that are not noted.
     known: usize,
     by_prefix: HashMap<String, OfPrefix>,
     /// The name of the entry with a second name; none if several entries have it.
@@ -72,6 +72,19 @@ impl StoredUrls {
         (!is_known && self.known < BASE_URLS_MAX).then_some(new)
     }
 
+    /// Passes over an entry from now on: what the guest writes in a request names no destination in it. Returns the bytes that
+    /// this takes.
+    pub(crate) fn pass_over(&mut self, new: &NewUrl<'_>) -> usize {
+        self.known += 1;
+        self.by_prefix.entry(new.stored.prefix.clone()).or_default().names.insert(new.name.to_owned());
+        ENTRY_BYTES + new.stored.prefix.len() + new.name.len()
+    }
+
+    /// Notes no more entries.
+    pub(crate) fn close(&mut self) {
+        self.known = BASE_URLS_MAX;
+    }
+
     /// Notes what was found in an entry under [`NewUrl::keys`], and returns the bytes that this takes. `found` is none if the
     /// entry was not searched.
     pub(crate) fn note(&mut self, new: &NewUrl<'_>, found: Option<&Found>) -> usize {
@@ -100,18 +113,19 @@ impl StoredUrls {
     }
 
     /// Do two names mean one object? A name is the rest of a key, perhaps with `%` for what no segment has, or the second name
-    /// that one known entry has, and no other.
-    pub(crate) fn is_one(&self, name: &str, other: &str) -> bool {
+    /// that one known entry has, and no other. What is an object's own name is no second one: a module could write it into the
+    /// entry of another object.
+    pub(crate) fn is_one(&self, name: &Name, other: &Name) -> bool {
         let decoded = |name: &str| percent_decode_str(name).decode_utf8_lossy().to_lowercase();
         let is_plain = |name: &str| name.is_ascii() && !name.contains('%');
         let is_same = |one: &str, other: &str| {
             one.eq_ignore_ascii_case(other) || !(is_plain(one) && is_plain(other)) && decoded(one) == decoded(other)
         };
-        let is_second = |name: &str, second: &str| {
-            let known = self.by_second_name.get(second).and_then(Option::as_deref);
-            known.is_some_and(|known| is_same(known, name))
+        let is_second = |name: &Name, second: &Name| {
+            let known = self.by_second_name.get(&second.text).and_then(Option::as_deref);
+            !second.is_own && known.is_some_and(|known| is_same(known, &name.text))
         };
-        is_same(name, other) || is_second(name, other) || is_second(other, name)
+        is_same(&name.text, &other.text) || is_second(name, other) || is_second(other, name)
     }
 
     /// The URL of an object. Objects that have the same name and other URLs have none.
@@ -147,8 +161,12 @@ pub(crate) fn bound(beside: &BesideText, otherwise: Option<&str>) -> Bound {
     text.and_then(BaseUrl::parse).map_or(Bound::Nowhere, Bound::Base)
 }
 
-/// The base URL that storage has for an object; none without a name.
+/// The base URL that storage has for an object; without a name, the one that counts otherwise.
 pub(crate) fn of_object(stored: &StoredUrl, name: Option<String>, otherwise: Option<&str>, any_path: bool) -> Bound {
+    let name = name.unwrap_or_default();
+    if name.is_empty() && otherwise.is_none() {
+        return Bound::Nowhere;
+    }
     let otherwise = otherwise.map(str::to_owned);
-    Bound::Stored(StoredBase { prefix: stored.prefix.clone(), name: name.unwrap_or_default(), otherwise, any_path })
+    Bound::Stored(StoredBase { prefix: stored.prefix.clone(), name, otherwise, any_path })
 }

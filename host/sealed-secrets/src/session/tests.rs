@@ -3,6 +3,7 @@
 use super::*;
 use crate::declaration::*;
 
+mod destinations;
 mod large;
 mod other_modules;
 mod owners;

@@ -17,6 +17,8 @@ use crate::memory_account::Held;
 use crate::weight::response_weight;
 use crate::{Description, InvokeError, METRICS_PATH, RESERVED_PATH, StorageVersions};
 
+/// JSON for "nothing", as a request without data has it.
+const NO_DATA: &str = "null";
 /// The server keeps durations as signed nanoseconds.
 const DURATION_NS_MAX: u64 = i64::MAX as u64;
 /// Bytes of name, version and each path of a description.
@@ -37,7 +39,8 @@ impl Drop for WitRequest {
 }
 
 /// Moves the fields, so that no copy of a secret stays behind.
-pub(crate) fn into_wit(request: Request) -> WitRequest {
+pub(crate) fn into_wit(mut request: Request) -> WitRequest {
+    drop_lease_data(&mut request);
     WitRequest(wit::Request {
         id: request.id.unwrap_or_default(),
         operation: operation(request.operation),
@@ -53,6 +56,15 @@ pub(crate) fn into_wit(request: Request) -> WitRequest {
         lease: request.lease.map(lease),
         headers: request.headers.into_iter().collect(),
     })
+}
+
+/// On renew and revoke the server sends the data that it stored with the lease: the answer that made the lease, with its
+/// secrets in clear. No guest gets them, whatever its engine declares: `lease.internal-data` is what an engine keeps.
+fn drop_lease_data(request: &mut Request) {
+    if request.lease.is_some() || matches!(request.operation, Operation::Renew | Operation::Revoke) {
+        request.data.zeroize();
+        request.data.push_str(NO_DATA);
+    }
 }
 
 fn operation(operation: Operation) -> wit::Operation {

@@ -130,3 +130,47 @@ fn a_record_that_names_no_owner_is_shown_to_nobody() {
         assert!(write(&mut session, "token/2", &super::owners::record(ORG, &token)).is_err(), "{record}");
     }
 }
+
+#[test]
+fn an_organization_that_is_named_by_its_id_has_no_other_name() {
+    // A module wrote the ID of one organization as the logical name of another one.
+    let falsified = format!("{{\"astra_token\":\"{TOKEN}\",\"logical_name\":\"{ORG}\",\"url\":\"{BASE}\"}}");
+    let path = format!("creds/{ORG}/r");
+    let mut session = session();
+    begin(&mut session, &path, "{}");
+    read(&mut session, "config/another", &falsified);
+    let kept = text_of(&read(&mut session, "token/1", &record("another", OTHER)), "token");
+    assert!(shows(&mut session, &path, &kept).unwrap_err().contains(NOT_THE_OWNER));
+    let made = made(&mut session, "another");
+    assert!(shows(&mut session, &path, &made).unwrap_err().contains(NOT_THE_OWNER));
+
+    // Nor is the owner of a record the second name of an organization that is asked for.
+    let mut session = super::owners::session();
+    begin(&mut session, &path, "{}");
+    read(&mut session, &format!("config/{ORG}"), "{\"logical_name\":\"another\"}");
+    let kept = text_of(&read(&mut session, "token/1", &record("another", OTHER)), "token");
+    assert!(shows(&mut session, &path, &kept).unwrap_err().contains(NOT_THE_OWNER));
+
+    // Nor is the key of an entry the second name of another object.
+    let mut session = super::owners::session();
+    let token = text_of(&read(&mut session, "config/another", &falsified), "astra_token");
+    write(&mut session, &format!("config/{ORG}"), &config(&token, BASE)).unwrap_err();
+    let mut session = super::owners::session();
+    let mut data = format!("{{\"astra_token\":\"{OTHER}\",\"url\":\"{BASE}\"}}");
+    session.seal_request(&format!("config/{ORG}"), &mut data).unwrap();
+    read(&mut session, "config/another", &falsified);
+    let token = text_of(&data, "astra_token");
+    write(&mut session, "config/another", &config(&token, BASE)).unwrap_err();
+    write(&mut session, &format!("config/{ORG}"), &config(&token, BASE)).unwrap();
+}
+
+#[test]
+fn a_logical_name_that_an_entry_gets_in_a_request_names_nobody_in_it() {
+    let mut session = session();
+    begin(&mut session, "org/token", "{\"org_id\":\"prod\"}");
+    let entry = "{\"logical_name\":\"prod\"}";
+    write(&mut session, &format!("config/{ORG}"), entry).unwrap();
+    read(&mut session, &format!("config/{ORG}"), entry);
+    let token = text_of(&read(&mut session, "token/1", &record(ORG, OTHER)), "token");
+    assert!(shows(&mut session, "org/token", &token).unwrap_err().contains(NOT_THE_OWNER));
+}
