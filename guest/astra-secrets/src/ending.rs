@@ -236,7 +236,7 @@ fn revoke(context: &Context<'_>, client: &AstraClient<'_>, target: &Target<'_>) 
     }
     // An answer such as 404 may come from a wrong URL, before Astra looks at
     // the token; only the organization's own list tells that it is gone.
-    let is_unknown = error == ClientError::NotFound;
+    let is_unknown = matches!(error, ClientError::NotFound | ClientError::Rejected { .. });
     let lookup = Lookup { client_id, made: target.made(), is_unknown };
     let gone = match is_gone(context, client, &lookup) {
         Ok(gone) => gone,

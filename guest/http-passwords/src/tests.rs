@@ -204,7 +204,7 @@ fn with_number(number: &str) -> String {
 #[test]
 fn a_number_of_a_body_is_sent_as_it_is_written() {
     let host = mount();
-    for number in ["0", "-7", "18446744073709551615", "-9223372036854775808", "0.1", "1.5e300"] {
+    for number in ["0", "-7", "18446744073709551615", "-9223372036854775808", "0.1", "2.5"] {
         done(&host, "config", json!({ "create_body": with_number(number) }));
         make(&host, "reader");
         let made = host.http.requests().pop().unwrap();

@@ -108,7 +108,10 @@ impl StorageCalls {
 
     /// A place among the lists of the mount that are in progress.
     async fn list_turn(&self) -> Result<SemaphorePermit<'_>, StorageError> {
-        let turn = timeout(SERVER_CALL_TIMEOUT, self.server.lists.acquire()).await.map_err(late)?;
+        let turn = timeout(SERVER_CALL_TIMEOUT, self.server.lists.acquire()).await.map_err(|_| {
+            let seconds = SERVER_CALL_TIMEOUT.as_secs();
+            StorageError::Failed(format!("{LISTS_AT_ONCE} lists of this mount stayed in progress for {seconds} s"))
+        })?;
         turn.map_err(|closed| StorageError::Failed(closed.to_string()))
     }
 

@@ -44,7 +44,7 @@ pub(super) struct Lookup<'a> {
     pub(super) client_id: &'a ClientId,
     /// When it was made, where that is known.
     pub(super) made: Option<Duration>,
-    /// Did Astra just answer 404 to its deletion?
+    /// Did Astra just refuse its deletion, as it does for a token that it does not know?
     pub(super) is_unknown: bool,
 }
 

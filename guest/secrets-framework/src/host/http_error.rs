@@ -51,7 +51,7 @@ pub enum NotSent {
     #[error("no TLS in time")]
     TlsTimedOut,
     /// All connections that the mount may have to this host were in use.
-    #[error("all connections to the host stayed in use")]
+    #[error("all connections to the host, or of the mount, stayed in use")]
     Busy,
     /// Nobody that the host trusts signed the server's certificate; it may be self-signed.
     #[error("the server's certificate is signed by an unknown authority")]

@@ -7,7 +7,7 @@ mod pipelines;
 mod tutorial;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use harness::{openbao_binary, sha256_hex, workspace_root};
@@ -99,13 +99,21 @@ fn the_readme_verifies_a_release() {
         let script = format!("set -euo pipefail\n{}", commands.replace("VERSION", &release.version));
         Command::new("bash").args(["-c", &script]).current_dir(folder).output().unwrap()
     };
-    let good = verify(release.folder());
+    // The key comes from another place than the release.
+    let with_key = || {
+        let folder = tempfile::tempdir().unwrap();
+        release.copy_to(folder.path());
+        let is_key = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "pub");
+        let key = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).find(is_key).unwrap();
+        fs::rename(key, folder.path().join("makers.pub")).unwrap();
+        folder
+    };
+    let good = verify(with_key().path());
     let printed = String::from_utf8_lossy(&good.stdout);
     assert!(good.status.success(), "{printed}{}", String::from_utf8_lossy(&good.stderr));
     assert!(printed.contains("Verified OK") && printed.contains("amd64.tar.gz: OK"), "{printed}");
 
-    let changed = tempfile::tempdir().unwrap();
-    release.copy_to(changed.path());
+    let changed = with_key();
     let bill = changed.path().join(release.name(".cdx.json"));
     fs::write(&bill, fs::read_to_string(&bill).unwrap() + " ").unwrap();
     assert!(!verify(changed.path()).status.success(), "a changed file is found");

@@ -2,6 +2,7 @@
 //! with each value.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use astra_simulator::{
     AbsentFields, CallKind, CreateFields, DescriptionLimit, ErrorShape, ExpiryBeyondMaximum, ExpiryPast, OutsideChange,
@@ -50,7 +51,8 @@ fn shapes(shape: ErrorShape) -> BTreeMap<CallKind, ErrorShape> {
 
 fn main_job(kind: DriverKind) {
     for (name, change) in ALL {
-        let mut options = StageOptions::default();
+        // A list that lacks a token proves that it is gone only if the token is as old as this.
+        let mut options = StageOptions { wal_min_age: Duration::from_millis(1), ..StageOptions::default() };
         change(&mut options.switches);
         let _note = Note::new(name);
         play(kind, options, |stage| {
