@@ -258,3 +258,18 @@ fn a_record_of_the_admin_token_that_cannot_be_read_stops_no_change_of_the_config
     mount.send(Operation::Delete, &format!("config/{ORG_A}"), json!({ "force": true })).done();
     mount.send(Operation::Read, &format!("config/{ORG_A}"), Value::Null).missing();
 }
+
+/// As operations.md says: nobody knows any more that the damaged config held it.
+#[test]
+fn an_admin_token_of_a_damaged_config_is_found_by_a_report_and_can_be_deleted() {
+    let mount = Mount::new();
+    mount.rotate();
+    let made = mount.current();
+    mount.host.storage.seed(&format!("config/{ORG_A}"), "canary");
+    mount.set(json!({ "astra_token": ADMIN_A, "url": "" }));
+    let report = mount.send(Operation::Read, &format!("report/{ORG_A}"), json!({ "kind": "admin" })).data();
+    let tokens: Vec<&Value> = report["tokens"].as_array().unwrap().iter().map(|token| &token["client_id"]).collect();
+    assert!(tokens.contains(&&json!(made)), "{report}");
+    mount.send(Operation::Delete, &format!("tokens/{ORG_A}/{made}"), Value::Null).done();
+    assert!(!mount.astra.is_live(&made) && mount.astra.is_live(OPERATORS));
+}
