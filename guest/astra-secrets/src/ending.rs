@@ -112,11 +112,14 @@ pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config:
     read_only::check(context, || {
         format!("the token `{}` of organization `{}` was not revoked", target.client_id, target.org_id)
     })?;
-    let ended = end_upstream(context, target, config);
-    if ended.is_err() && target.patience == Patience::Caller {
-        go_on_later(context, target)?;
+    let Err(error) = end_upstream(context, target, config) else { return Ok(()) };
+    if target.patience == Patience::Caller
+        && let Err(not_left) = go_on_later(context, target)
+    {
+        // Plain, so that the server still finds its own read-only text in it.
+        return Err(Error::Plain(format!("{not_left}; so rollback does not go on with what failed before: {error}")));
     }
-    ended
+    Err(error)
 }
 
 /// The server gives up on a revocation after some attempts, and an operator may not ask again: the record's end has

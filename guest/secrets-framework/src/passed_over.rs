@@ -24,8 +24,8 @@ pub fn log_new(context: &Context<'_>, message: &str, entries: &[PassedOver]) -> 
         return Ok(());
     }
     let storage = context.storage();
-    let stored = storage.get(STATE_KEY)?;
     // A state that cannot be read is none: the entries are logged once more.
+    let stored = storage.get(STATE_KEY).ok().flatten();
     let mut logged: Vec<String> = stored.and_then(|entry| entry.parsed()).unwrap_or_default();
     let logged_before = logged.len();
     for entry in entries {
@@ -86,6 +86,10 @@ mod tests {
         host.storage.seed(STATE_KEY, "damaged");
         log(&host, &keys);
         assert_eq!(host.log.lines().len(), 4, "a damaged state costs a second line for each entry");
+        let unreadable = crate::host::StorageError::Failed("cannot decrypt".to_owned());
+        host.storage.fail_prefix(crate::testing::StorageCall::Get, STATE_KEY, unreadable);
+        log(&host, &keys);
+        assert_eq!(host.log.lines().len(), 6, "and so does one that storage cannot read");
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub const SWITCH_WAIT: Duration = Duration::from_secs(55);
 /// Duration of all calls of a probe together. One call takes about a millisecond.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(10);
 /// Bytes of the help of all paths of a module: beyond, a probe rejects the module, and the help of a mount leaves the host's
-/// paths out. Parsed JSON takes up to sixteen times its bytes, on no account; that of the Astra engine has 70 KiB.
+/// paths out. Parsed JSON takes up to a hundred times its bytes, on no account; that of the Astra engine has 70 KiB.
 pub const HELP_BYTES_MAX: usize = 1 << 20;
 /// Paths that a probe reads. The document of an engine has some ten without parameters.
 pub const PROBE_PATHS_MAX: usize = 50;

@@ -110,7 +110,9 @@ impl StorageCalls {
     async fn list_turn(&self) -> Result<SemaphorePermit<'_>, StorageError> {
         let turn = timeout(SERVER_CALL_TIMEOUT, self.server.lists.acquire()).await.map_err(|_| {
             let seconds = SERVER_CALL_TIMEOUT.as_secs();
-            StorageError::Failed(format!("{LISTS_AT_ONCE} lists of this mount stayed in progress for {seconds} s"))
+            StorageError::Failed(format!(
+                "{LISTS_AT_ONCE} lists of this mount stayed in progress for {seconds} s: try again later"
+            ))
         })?;
         turn.map_err(|closed| StorageError::Failed(closed.to_string()))
     }

@@ -43,7 +43,7 @@ pub(super) fn served_tokens(
     }
     if let Some(dead) = named("The token has ended in Astra of the static roles", dead) {
         return Ok(Item::no(format!(
-            "{dead}: rollback replaces it within the hour; to do it at once, write \
+            "{dead}: rollback replaces each within the hour; to do it at once, write \
              `rotate-role/{org_id}/<name>` for each."
         )));
     }

@@ -61,16 +61,10 @@ pub(crate) fn own_entries<const N: usize>(
     context: &Context<'_>,
     keys: [Option<&str>; N],
 ) -> Result<[OwnRead; N], Error> {
-    if let Ok(found) = entries(context, keys) {
-        return Ok(found.map(Ok));
-    }
-    let mut reads = keys.map(|_| Ok(None));
-    for (read, key) in reads.iter_mut().zip(keys) {
-        if let Some(key) = key.filter(|key| is_key(key)) {
-            *read = read_one(context.storage(), key)?;
-        }
-    }
-    Ok(reads)
+    let keys = keys.map(|key| key.filter(|key| is_key(key)));
+    let asked: Vec<String> = keys.into_iter().flatten().map(str::to_owned).collect();
+    let mut reads = read_many(context.storage(), &asked)?.into_iter();
+    Ok(keys.map(|key| key.and_then(|_| reads.next()).unwrap_or(Ok(None))))
 }
 
 #[cfg(test)]

@@ -227,6 +227,18 @@ fn renewals_revocations_and_lists_race_safely() {
     mount.assert_settled(0);
 }
 
+#[test]
+fn a_failed_revocation_that_rollback_cannot_go_on_with_names_both_reasons() {
+    let mount = Mount::new();
+    let lease = leased(&mount);
+    mount.astra.fail_times(On::Delete, 10, Fault::Status(503, ""));
+    let full = secrets_framework::host::StorageError::Failed("disk full".to_owned());
+    mount.host.storage.fail_prefix(secrets_framework::testing::StorageCall::Commit, "", full);
+    let (_, text) = mount.revoke(lease).failed();
+    assert!(text.contains("disk full") && text.contains("Astra failed"), "{text}");
+    mount.assert_settled(1);
+}
+
 /// The server gives up after some attempts; its operator wanted the token to end all the same.
 #[test]
 fn a_revocation_that_failed_is_made_up_for_by_rollback() {
