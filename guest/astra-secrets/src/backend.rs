@@ -1,6 +1,6 @@
 //! The engine as one table: paths, secret kinds, special storage, rollback.
 
-use secrets_framework::{Backend, SpecialPaths, StorageVersions};
+use secrets_framework::{Backend, Rollback, SpecialPaths, StorageVersions};
 
 use crate::lease::ASTRA_TOKEN;
 use crate::path_check::CONFIG_ORG_CHECK;
@@ -19,7 +19,7 @@ use crate::path_sync_roles::{CONFIG_ORG_SYNC_ROLES, SYNC_ROLES};
 use crate::path_tidy::TIDY;
 use crate::path_tokens::{TOKENS_ORG, TOKENS_ORG_CLIENT};
 use crate::periodic::periodic;
-use crate::rollback::rollback;
+use crate::rollback;
 use crate::secret_classes::SECRET_CLASSES;
 use crate::storage::key::{CONFIG_PREFIX, RETIRED_PREFIX, STATIC_ROLE_PREFIX, TOKEN_PREFIX};
 use crate::version::{NAME, VERSION};
@@ -75,7 +75,7 @@ pub static BACKEND: Backend = Backend {
     ],
     secrets: &[ASTRA_TOKEN],
     secret_classes: SECRET_CLASSES,
-    rollback: Some(rollback),
+    rollback: Some(Rollback { undo: rollback::undo, upstream: rollback::upstream }),
     periodic: Some(periodic),
 };
 

@@ -277,12 +277,12 @@ pub(crate) const SCHEDULE_BYTES_MAX: usize = 128;
 /// Shortest window: a few of the server's calls, so that one that fails is not the last.
 pub(crate) const SCHEDULE_WINDOW_MIN: Duration = Duration::from_secs(5 * 60);
 
-/// Tasks of one kind in the schedule queue, tokens apart, that one rollback call looks at; the next call goes on.
+/// Tasks of one kind in the schedule queue, tokens apart, that one rollback call does; the next call goes on.
 pub(crate) const SCHEDULED_TASKS_PER_ROLLBACK_MAX: u32 = 50;
 
-/// Tasks of tokens in the schedule queue that one rollback call looks at: some four calls each of the host's 10,000, and
-/// more than a busy mount queues in a minute.
-pub(crate) const QUEUED_TOKENS_PER_ROLLBACK_MAX: u32 = 1_000;
+/// Tasks of one kind in the schedule queue that one rollback call looks at: some four calls each of the host's 10,000 for
+/// those of tokens, and more than a busy mount queues in a minute.
+pub(crate) const QUEUED_TASKS_PER_ROLLBACK_MAX: u32 = 1_000;
 
 /// Tasks of tokens that move in one transaction, well below what one entry of the server's log may hold.
 pub(crate) const QUEUED_TOKENS_PER_WRITE: usize = 50;

@@ -13,7 +13,7 @@ use crate::admin_rotation;
 use crate::ending;
 use crate::events;
 use crate::held_tokens;
-use crate::limits::{LEASE_END_MARGIN, OPEN_INTENTS_MAX, ROLLBACK_BUDGET, SCHEDULED_TASKS_PER_ROLLBACK_MAX};
+use crate::limits::{LEASE_END_MARGIN, OPEN_INTENTS_MAX, QUEUED_TASKS_PER_ROLLBACK_MAX, ROLLBACK_BUDGET};
 use crate::read_only;
 use crate::record;
 use crate::schedule_queue::{self, Kind, QueuedTask, Task};
@@ -61,7 +61,7 @@ fn run_queue(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
 fn log_left(context: &Context<'_>) -> Result<(), Error> {
     let queued = schedule_queue::due(context, &[Kind::Token], u64::MAX)?;
     let left = ending::count_left(context, &queued)?;
-    let are_all = queued.len() < Kind::Token.budget() as usize;
+    let are_all = queued.len() < QUEUED_TASKS_PER_ROLLBACK_MAX as usize;
     if left > 0 || !are_all {
         let left = if are_all { left.to_string() } else { format!("{left} or more") };
         events::TOKENS_LEFT_BEHIND.log(context, &[("tokens", &left)]);
@@ -78,11 +78,10 @@ fn look_at_held(context: &Context<'_>, deadline: Duration) -> Result<(), Error> 
     work(context, due, deadline)
 }
 
-/// Does what is due, the earliest first, until `deadline` has passed. A thing
-/// that fails is for its own to postpone; the others have their turn.
+/// Does what is due, until `deadline` has passed. A thing that fails is for its own to postpone; the others have their turn.
 fn work(context: &Context<'_>, due: Vec<QueuedTask>, deadline: Duration) -> Result<(), Error> {
     let mut result = Ok(());
-    for due in due {
+    for due in schedule_queue::in_turns(context, due) {
         if context.now() > deadline {
             break;
         }
@@ -113,8 +112,8 @@ fn work_on(context: &Context<'_>, due: &QueuedTask) -> Result<(), Error> {
 fn keep_due(context: &Context<'_>, ended: usize, due: &[QueuedTask], immediate: bool) -> Result<(), Error> {
     let entries = count(wal::ids(context, "", OPEN_INTENTS_MAX)?.len(), OPEN_INTENTS_MAX);
     let scheduled = due.iter().filter(|due| !matches!(due.task, Task::Token(_))).count();
-    let ended = count(ended, Kind::Token.budget());
-    let scheduled = count(scheduled, SCHEDULED_TASKS_PER_ROLLBACK_MAX);
+    let ended = count(ended, QUEUED_TASKS_PER_ROLLBACK_MAX);
+    let scheduled = count(scheduled, QUEUED_TASKS_PER_ROLLBACK_MAX);
     if [&entries, &ended, &scheduled].iter().all(|count| *count == "0") {
         return Ok(());
     }

@@ -17,7 +17,7 @@ use crate::names::{ClientId, OrgId, shown};
 use crate::record::{self, Record};
 
 /// Undoes one write-ahead entry. An entry of another kind may be of a newer version of this engine, which can undo it.
-pub(crate) fn rollback(context: &Context<'_>, kind: &str, data: &Value) -> Result<Undo, Error> {
+pub(crate) fn undo(context: &Context<'_>, kind: &str, data: &Value) -> Result<Undo, Error> {
     if kind != INTENT_KIND {
         return Ok(Undo::Impossible(format!(
             "this version of the engine knows no entries of the kind {}",
@@ -28,6 +28,11 @@ pub(crate) fn rollback(context: &Context<'_>, kind: &str, data: &Value) -> Resul
         return Ok(Undo::Impossible("the data of the entry is not that of a mint".to_owned()));
     };
     undo_mint(context, &data)
+}
+
+/// The organization and the URL at which an entry is undone.
+pub(crate) fn upstream(_kind: &str, data: &Value) -> String {
+    IntentData::read(data).map(|data| format!("{} {}", data.org_id(), data.origin())).unwrap_or_default()
 }
 
 /// Removes what a mint left: the token with its mark, and its record.

@@ -7,12 +7,14 @@
 //! A due task reads the entry that the task names, which has the last word: the task is done, moves to another time, or
 //! is dropped.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
-    LIST_PAGE, QUEUE_HOURS_PER_ROLLBACK_MAX, QUEUE_NAMES_MAX, QUEUED_TOKENS_PER_ROLLBACK_MAX,
+    LIST_PAGE, QUEUE_HOURS_PER_ROLLBACK_MAX, QUEUE_NAMES_MAX, QUEUED_TASKS_PER_ROLLBACK_MAX,
     SCHEDULED_TASKS_PER_ROLLBACK_MAX,
 };
 use crate::names::OrgId;
@@ -36,6 +38,24 @@ pub(crate) enum Task {
     Token(TokenRef),
 }
 
+impl Task {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::RotateAdmin(_) => Kind::RotateAdmin,
+            Self::RotateStatic(..) => Kind::RotateStatic,
+            Self::Tidy(_) => Kind::Tidy,
+            Self::Token(_) => Kind::Token,
+        }
+    }
+
+    fn org_id(&self) -> &OrgId {
+        match self {
+            Self::RotateAdmin(org_id) | Self::RotateStatic(org_id, _) | Self::Tidy(org_id) => org_id,
+            Self::Token(token) => &token.org_id,
+        }
+    }
+}
+
 /// The kind of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -57,14 +77,6 @@ impl Kind {
             Self::Token => "token",
         }
     }
-
-    /// Tasks of this kind that one rollback call looks at.
-    pub(crate) fn budget(self) -> u32 {
-        match self {
-            Self::RotateAdmin | Self::RotateStatic | Self::Tidy => SCHEDULED_TASKS_PER_ROLLBACK_MAX,
-            Self::Token => QUEUED_TOKENS_PER_ROLLBACK_MAX,
-        }
-    }
 }
 
 /// A task and its time.
@@ -84,15 +96,12 @@ impl QueuedTask {
 
     /// Its key.
     pub(crate) fn key(&self) -> String {
-        let (kind, what) = match &self.task {
-            Task::RotateAdmin(org_id) => (Kind::RotateAdmin, segment(org_id.as_str())),
-            Task::RotateStatic(org_id, name) => {
-                (Kind::RotateStatic, format!("{}.{}", segment(org_id.as_str()), segment(name)))
-            }
-            Task::Tidy(org_id) => (Kind::Tidy, segment(org_id.as_str())),
-            Task::Token(token) => (Kind::Token, token.name()),
+        let what = match &self.task {
+            Task::RotateAdmin(org_id) | Task::Tidy(org_id) => segment(org_id.as_str()),
+            Task::RotateStatic(org_id, name) => format!("{}.{}", segment(org_id.as_str()), segment(name)),
+            Task::Token(token) => token.name(),
         };
-        format!("{}{}/{:0SECOND_DIGITS$}.{what}", folder(hour_of(self.at)), kind.as_str(), self.at)
+        format!("{}{}/{:0SECOND_DIGITS$}.{what}", folder(hour_of(self.at)), self.task.kind().as_str(), self.at)
     }
 
     /// Its entry: the key says all.
@@ -130,10 +139,10 @@ pub(crate) fn drop_entry(context: &Context<'_>, due: &QueuedTask) -> Result<(), 
     Ok(context.storage().delete(&due.key())?)
 }
 
-/// The tasks of these kinds that are due at `until`, as many of each kind as its budget allows, the earliest first.
+/// The tasks of these kinds that are due at `until`, as many of each kind as one call looks at, the earliest first.
 pub(crate) fn due(context: &Context<'_>, kinds: &[Kind], until: u64) -> Result<Vec<QueuedTask>, Error> {
     let mut tasks = Vec::new();
-    let mut budgets: Vec<(Kind, u32)> = kinds.iter().map(|kind| (*kind, kind.budget())).collect();
+    let mut budgets: Vec<(Kind, u32)> = kinds.iter().map(|kind| (*kind, QUEUED_TASKS_PER_ROLLBACK_MAX)).collect();
     for hour in hours(context, until)? {
         let hour = folder(hour);
         for name in context.storage().list_page(&hour, "", LIST_PAGE)? {
@@ -156,6 +165,32 @@ pub(crate) fn due(context: &Context<'_>, kinds: &[Kind], until: u64) -> Result<V
     }
     tasks.sort_by_key(|task| task.at);
     Ok(tasks)
+}
+
+/// What of due tasks is to be done in this call, as many of each kind as one call does, in an order in which organizations
+/// take turns, from a random one: an organization whose Astra hangs takes the time of a call with its first task.
+pub(crate) fn in_turns(context: &Context<'_>, due: Vec<QueuedTask>) -> Vec<QueuedTask> {
+    let mut of_org: BTreeMap<OrgId, VecDeque<QueuedTask>> = BTreeMap::new();
+    for task in due.into_iter().filter(|due| due.task.kind() != Kind::Token) {
+        of_org.entry(task.task.org_id().clone()).or_default().push_back(task);
+    }
+    let mut orgs: VecDeque<VecDeque<QueuedTask>> = of_org.into_values().collect();
+    if orgs.len() > 1 {
+        let mut random = [0_u8; 4];
+        context.host.random().fill(&mut random);
+        orgs.rotate_left(u32::from_le_bytes(random) as usize % orgs.len());
+    }
+    let mut left = Kind::ALL.map(|kind| (kind, SCHEDULED_TASKS_PER_ROLLBACK_MAX));
+    let mut turns = Vec::new();
+    while let Some(mut tasks) = orgs.pop_front() {
+        let Some(first) = tasks.pop_front() else { continue };
+        orgs.push_back(tasks);
+        if let Some((_, left)) = left.iter_mut().find(|(kind, left)| *left > 0 && *kind == first.task.kind()) {
+            *left -= 1;
+            turns.push(first);
+        }
+    }
+    turns
 }
 
 /// Keys among the first `max` of the schedule queue that are not of its form.

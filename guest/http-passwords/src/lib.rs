@@ -12,7 +12,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use secrets_framework::{Backend, SpecialPaths, StorageVersions};
+use secrets_framework::{Backend, Rollback, SpecialPaths, StorageVersions};
 
 /// The engine as one table, the source of routing, help and the OpenAPI document.
 pub static BACKEND: Backend = Backend {
@@ -30,7 +30,8 @@ pub static BACKEND: Backend = Backend {
     paths: &[config::CONFIG, role::ROLES, role::ROLE, creds::CREDS],
     secrets: &[creds::PASSWORD],
     secret_classes: &[secret_classes::ADMIN_TOKEN],
-    rollback: Some(creds::undo),
+    // A mount has one service.
+    rollback: Some(Rollback { undo: creds::undo, upstream: |_, _| String::new() }),
     periodic: None,
 };
 

@@ -30,6 +30,7 @@ mod rollback;
 mod secret;
 mod secret_class;
 mod sensitive;
+mod slow_ones;
 mod table;
 pub mod template;
 #[cfg(any(test, feature = "testing"))]
@@ -49,4 +50,5 @@ pub use secret_class::{
     StoredOwner, StoredUrl, UnreadableField,
 };
 pub use sensitive::Sensitive;
-pub use table::{Backend, PeriodicWork, SpecialPaths, StorageVersions, Undo, UndoEntry};
+pub use slow_ones::SlowOnes;
+pub use table::{Backend, PeriodicWork, Rollback, SpecialPaths, StorageVersions, Undo};

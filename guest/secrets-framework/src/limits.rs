@@ -15,6 +15,10 @@ pub(crate) const WAL_ENTRIES_IMMEDIATE_MAX: u32 = 1000;
 /// their turn.
 pub(crate) const WAL_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// Work of a rollback call that took so long took long: most upstreams answer
+/// in a fraction, and in the time of a call ten such works have their turn.
+pub(crate) const SLOW_AFTER: Duration = Duration::from_secs(1);
+
 /// Keys of unusable entries that are remembered, so that each is logged once. At up to 1 KiB each they fit the entry
 /// that keeps them.
 pub(crate) const PASSED_OVER_KEPT_MAX: usize = 500;

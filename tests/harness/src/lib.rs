@@ -21,6 +21,7 @@ mod hash;
 mod http_client;
 mod note;
 mod outcome;
+mod programs;
 mod rows;
 mod settings;
 mod stage;
@@ -31,6 +32,7 @@ pub use http_client::{HttpAnswer, HttpClient, HttpFailure};
 pub use local_server::Verb;
 pub use note::Note;
 pub use outcome::{LeaseInfo, Outcome};
+pub use programs::{place_program, place_script};
 pub use rows::play_rows;
 pub use settings::{
     component_wasm, examples_python, http_passwords_wasm, hvac_python, openbao_binary, oras_python, plugin_binary,

@@ -1,9 +1,10 @@
 //! The tasks of tokens in the schedule queue. A task whose token has a record ends the token, or moves to the deadline that
 //! the record says by now. A task whose token has none waits until the history of the token can be deleted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use secrets_framework::{Context, Error};
+use secrets_framework::{Context, Error, SlowOnes};
 
 use super::{Patience, Target, end_token};
 use crate::events;
@@ -59,7 +60,8 @@ struct Due<'a> {
 /// Does the tasks of tokens among `tasks`; `immediate` = the mount is being disabled. Answers how many tokens should be
 /// ended and are kept, for Astra is read-only.
 pub(crate) fn run_due(context: &Context<'_>, tasks: &[QueuedTask], immediate: bool) -> Result<usize, Error> {
-    let begin_until = context.now() + ROLLBACK_BUDGET;
+    let began = context.now();
+    let begin_until = began + ROLLBACK_BUDGET;
     let when = if immediate { When::MountGoes } else { When::Due };
     let due: Vec<Due<'_>> = tasks.iter().filter_map(|task| Some(Due { token: token_of(task)?, task })).collect();
     let (mut over, mut result) = (Vec::new(), Ok(0));
@@ -75,22 +77,43 @@ pub(crate) fn run_due(context: &Context<'_>, tasks: &[QueuedTask], immediate: bo
     if read_only::is_read_only(context) {
         return result.map(|_| over.len());
     }
-    over.truncate(ENDED_PER_ROLLBACK_MAX);
-    // An admin token that is to end others has its turn once more: perhaps those have ended by then.
+    let (mut slow, mut failed, mut ended) = (SlowOnes::default(), BTreeSet::new(), 0);
+    // Twice: an admin token that is to end others has its turn once more, for perhaps those have ended by then; and so has
+    // what comes last, for Astra took long with another token of the organization.
     for is_last in [false, true] {
         for due in std::mem::take(&mut over) {
-            if context.now() > begin_until {
-                break;
+            let org_id = &due.token.org_id;
+            let comes_last = !is_last && slow.has(org_id);
+            if comes_last || ended == ENDED_PER_ROLLBACK_MAX || context.now() > begin_until {
+                over.push(due);
+                continue;
             }
-            match end_due(context, due, when, is_last) {
-                Ok(Ending::StillNeeded) => over.push(due),
+            match slow.timed(context, org_id.clone(), || end_due(context, due, when, is_last)) {
+                Ok(Ending::StillNeeded) if !is_last => {
+                    over.push(due);
+                    continue;
+                }
+                Ok(Ending::Failed) => drop(failed.insert(org_id)),
                 Ok(_) => {}
                 // One token that cannot be ended or is locked does not keep the others waiting.
                 Err(error) => result = Err(error),
             }
+            ended += 1;
         }
     }
+    over.retain(|due| slow.has(&due.token.org_id) && failed.contains(&due.token.org_id));
+    // Before the token that was tried, which may be the only one with which Astra takes long.
+    put_off(context, &over, began + ENDED_RETRY_PAUSE)?;
     result
+}
+
+/// Puts off what is due of organizations whose Astra hangs: the next call looks at others instead.
+fn put_off(context: &Context<'_>, due: &[Due<'_>], until: Duration) -> Result<(), Error> {
+    for due in due.chunks(QUEUED_TOKENS_PER_WRITE) {
+        let writes: Vec<Write> = due.iter().flat_map(|due| due.task.writes_of_move(until.as_secs())).collect();
+        write_batch(context, &writes)?;
+    }
+    Ok(())
 }
 
 /// Looks at the records and histories of some tokens, and moves or drops their tasks. Answers those whose token is to be

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod cost;
+mod hanging;
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use secrets_framework::{Context, Operation};
 use serde_json::{Value, json};
 
 use crate::limits::{
-    ENDED_PER_ROLLBACK_MAX, HISTORY_KEPT, INDEXED_PER_ROLLBACK_MAX, LEASE_END_MARGIN, ROLLBACK_BUDGET,
+    ENDED_PER_ROLLBACK_MAX, HISTORY_KEPT, INDEXED_PER_ROLLBACK_MAX, LEASE_END_MARGIN, QUEUED_TASKS_PER_ROLLBACK_MAX,
+    ROLLBACK_BUDGET,
 };
 use crate::testing::{ADMIN_A, ADMIN_B, Fault, LATER, Leased, Mount, ORG_A, ORG_B, On, ROLE_ID};
 
@@ -80,7 +82,7 @@ fn when_the_mount_goes_the_log_says_how_many_ended_leases_one_call_left() {
 fn when_the_mount_goes_more_tokens_than_one_call_looks_at_are_no_number() {
     let mount = Mount::new();
     let at = u64::from(u32::MAX);
-    for number in 0..crate::limits::QUEUED_TOKENS_PER_ROLLBACK_MAX {
+    for number in 0..QUEUED_TASKS_PER_ROLLBACK_MAX {
         mount.host.storage.seed(&crate::testing::task_key("token", at, &format!("{ORG_A}.T{number:05}")), "{}");
     }
     assert_eq!(left_behind(&mount), ["0 or more"]);
@@ -220,7 +222,7 @@ fn a_mint_that_ended_while_rollback_waited_keeps_its_token() {
     let data = json!({ "orgId": ORG_A, "origin": crate::testing::ASTRA, "mark": mark, "roles": [ROLE_ID] });
     let request = rollback_request(false);
     let context = Context { host: &mount.host as &dyn Host, request: &request };
-    super::rollback(&context, crate::mint::INTENT_KIND, &data).unwrap();
+    super::undo(&context, crate::mint::INTENT_KIND, &data).unwrap();
     mount.assert_settled(1);
 }
 

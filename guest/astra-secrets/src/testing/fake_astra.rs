@@ -185,7 +185,9 @@ impl FakeAstra {
 
     /// All faults are over.
     pub(crate) fn heal(&self) {
-        self.state().faults.clear();
+        let mut state = self.state();
+        state.faults.clear();
+        state.by_bearer.clear();
     }
 
     /// Lists do not show a token for this many lists after it was made.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -10,6 +9,7 @@ use serde_json::json;
 
 use super::Server;
 use super::server::PLUGIN_FILE;
+use crate::programs::place_script;
 use crate::sha256_hex;
 
 impl Server {
@@ -59,10 +59,7 @@ impl Server {
     pub fn register_behind(&self, shell: &str, name: &str, arguments: &[String], environment: &[String]) {
         let (file, plugins) = (format!("{name}.sh"), self.folder().join("plugins"));
         let script = format!("#!/bin/sh\n{shell}\nexec '{}' \"$@\"\n", plugins.join(PLUGIN_FILE).display());
-        let path = plugins.join(&file);
-        let executable = fs::Permissions::from_mode(0o755);
-        let placed = fs::write(&path, &script).and_then(|()| fs::set_permissions(&path, executable));
-        placed.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        place_script(&script, &plugins.join(&file));
         self.put_in_catalog(name, &file, &sha256_hex(script.as_bytes()), arguments, environment);
     }
 

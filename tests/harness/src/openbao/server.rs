@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::process::{GuardedProcess, OUTPUT, children_named, is_alive, signal};
 use super::{Client, Product, server_config};
 use crate::limits::{CONDITION_DEADLINE, HEALTH_DEADLINE, POLL_INTERVAL, SERVER_START_ATTEMPTS, SERVER_START_DEADLINE};
+use crate::programs::place_program;
 use crate::settings::{openbao_binary, plugin_binary};
 
 /// Storage of a server.
@@ -87,7 +88,7 @@ impl Server {
             let placed = fs::create_dir(root.join("proc"))
                 .and_then(|()| files.iter().try_for_each(|(name, bytes)| fs::write(root.join(name), bytes)));
             placed.map_err(|error| error.to_string())?;
-            place(&openbao_binary(), &root.join(SERVER_FILE))?;
+            place_program(&openbao_binary(), &root.join(SERVER_FILE));
             server.launch()?;
             Ok(server)
         })
@@ -132,7 +133,8 @@ impl Server {
         let directory = tempfile::Builder::new().prefix("bao").tempdir().map_err(|error| error.to_string())?;
         let plugins = directory.path().join("plugins");
         fs::create_dir(&plugins).map_err(|error| error.to_string())?;
-        place(plugin, &plugins.join(PLUGIN_FILE))?;
+        // The server follows no symbolic link out of its folder.
+        place_program(plugin, &plugins.join(PLUGIN_FILE));
         let [port, cluster_port] = free_ports().map_err(|error| error.to_string())?;
         let server = Self {
             process: Mutex::new(None),
@@ -430,11 +432,6 @@ pub(super) fn comes_true(longest: Duration, mut condition: impl FnMut() -> bool)
         }
         std::thread::sleep(POLL_INTERVAL);
     }
-}
-
-/// Copies the plugin into the server's folder: the server follows no symbolic link out of it.
-fn place(from: &Path, to: &Path) -> Result<(), String> {
-    fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop)).map_err(|error| error.to_string())
 }
 
 fn free_ports() -> std::io::Result<[u16; 2]> {

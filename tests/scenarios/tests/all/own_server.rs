@@ -70,6 +70,6 @@ pub(crate) fn plugin_folder(program: &ClientProgram) -> PathBuf {
     let folder = program.path("plugins");
     std::fs::create_dir(&folder).unwrap();
     let plugin = harness::plugin_binary();
-    std::fs::copy(&plugin, folder.join(plugin.file_name().unwrap())).unwrap();
+    harness::place_program(&plugin, &folder.join(plugin.file_name().unwrap()));
     folder
 }

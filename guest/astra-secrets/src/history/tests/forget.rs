@@ -8,7 +8,7 @@ use secrets_framework::testing::StorageCall;
 use serde_json::{Value, json};
 
 use super::{app, events, read_as, shown};
-use crate::limits::{HISTORY_KEPT, LEASE_END_MARGIN, QUEUED_TOKENS_PER_ROLLBACK_MAX, TASK_ALONE};
+use crate::limits::{HISTORY_KEPT, LEASE_END_MARGIN, QUEUED_TASKS_PER_ROLLBACK_MAX, TASK_ALONE};
 use crate::testing::{Leased, Mount, ORG_A, task_key};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -95,7 +95,7 @@ fn a_call_has_a_limit_and_the_next_goes_on() {
     let at = mount.host.clock.now().as_secs() + HISTORY_KEPT.as_secs();
     let ended =
         json!({ "events": [], "ended": { "at": mount.host.clock.now().as_secs(), "how": "revoked", "facts": {} } });
-    let max = QUEUED_TOKENS_PER_ROLLBACK_MAX as usize;
+    let max = QUEUED_TASKS_PER_ROLLBACK_MAX as usize;
     for number in 0..max + 1 {
         mount.host.storage.seed(&format!("history/{ORG_A}/T{number}"), ended.to_string());
         mount.host.storage.seed(&task_key("token", at, &format!("{ORG_A}.T{number}")), "{}");

@@ -1,5 +1,7 @@
 //! By schedule: for real, at its time, with back-off, and never forgotten.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::limits::{TIDY_BACK_OFF_FIRST, TIDY_GO_ON_PAUSE, TIDY_LISTED_MAX, TIDY_REMOVED_MAX, TIDY_SAME_CALL};
 
@@ -105,11 +107,17 @@ fn two_in_one_call_share_its_processor_time() {
         mount.rollback().unwrap();
         let mut clients: Vec<String> = mount.host.http.requests().into_iter().map(|sent| sent.client_id).collect();
         clients.dedup();
+        clients.sort();
         clients
     };
-    assert_eq!(run(), ["AdminOfA"]);
-    mount.host.clock.advance(TIDY_GO_ON_PAUSE.max(TIDY_SAME_CALL));
-    assert_eq!(run(), ["AdminOfB"]);
+    // Organizations take turns, from a random one.
+    let mut had_turn: BTreeSet<String> = run().into_iter().collect();
+    assert_eq!(had_turn.len(), 1);
+    for _ in 0..20 {
+        mount.host.clock.advance(TIDY_GO_ON_PAUSE.max(TIDY_SAME_CALL));
+        had_turn.extend(run());
+    }
+    assert_eq!(had_turn.len(), 2);
 
     // Small ones have their turn together.
     mount.astra.set_foreign(0);

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use harness::{tool, workspace_root};
+use harness::{place_script, tool, workspace_root};
 use regex::Regex;
 
 use super::run;
@@ -69,8 +68,7 @@ fn a_database_of_advisories_that_is_not_reached_stops_a_release_and_is_told_of_e
     let tools = folder.path().join("target/tools");
     fs::create_dir_all(&tools).unwrap();
     let cargo_deny = tools.join("cargo-deny");
-    fs::write(&cargo_deny, "#!/bin/sh\ncase \"$*\" in *fetch*) exit 1 ;; esac\n").unwrap();
-    fs::set_permissions(&cargo_deny, fs::Permissions::from_mode(0o755)).unwrap();
+    place_script("#!/bin/sh\ncase \"$*\" in *fetch*) exit 1 ;; esac\n", &cargo_deny);
     let deny = |argument: &str| {
         let script = workspace_root().join("tests/tools/deny.sh");
         Command::new("bash").arg(script).arg(argument).current_dir(folder.path()).output().unwrap()
