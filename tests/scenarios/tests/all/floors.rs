@@ -105,6 +105,7 @@ const CRATES: [Floors; 11] = [
             "pattern",
             "wal",
             "passed_over",
+            "slow_ones",
             "secret_class",
             "table",
             "openapi",
