@@ -1,6 +1,6 @@
 //! The engine as one table: paths, secret kinds, special storage, rollback.
 
-use secrets_framework::{Backend, Rollback, SpecialPaths, StorageVersions};
+use secrets_framework::{Backend, SpecialPaths, StorageVersions};
 
 use crate::lease::ASTRA_TOKEN;
 use crate::path_check::CONFIG_ORG_CHECK;
@@ -75,7 +75,7 @@ pub static BACKEND: Backend = Backend {
     ],
     secrets: &[ASTRA_TOKEN],
     secret_classes: SECRET_CLASSES,
-    rollback: Some(Rollback { undo: rollback::undo, upstream: rollback::upstream }),
+    rollback: Some(rollback::undo),
     periodic: Some(periodic),
 };
 

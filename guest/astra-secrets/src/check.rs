@@ -120,7 +120,7 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
     let made = tried.as_ref().and_then(|tried| tried.skew);
     let open = standing::open_entries(context, config)?;
     let roles = StoredRoles::load(context, config)?;
-    let unreadable = open.as_ref().map(|open| open.unreadable.as_slice()).unwrap_or_default();
+    let unreadable = standing::unreadable_entries(context)?;
     if let Some(listed) = answers.roles() {
         astra_role::note(context, &config.org_id, listed, &Room::new());
     }
@@ -134,7 +134,7 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
         ("roles_exist", roles.exist(config, answers.role_ids().as_ref(), &statics)),
         ("role_lifetimes", roles.lifetimes(context)),
         ("pending_wal", standing::pending_wal(context, open.as_ref())),
-        ("entries", entries::entries(context, unreadable)?),
+        ("entries", entries::entries(context, &unreadable)?),
         ("rotation", standing::rotation(context, config)),
         ("static_roles", statics.rotate_in_time(context)),
         ("served_tokens", served_tokens),

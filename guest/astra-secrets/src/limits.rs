@@ -260,8 +260,8 @@ pub(crate) const TOKENS_RECOUNTED_MAX: usize = 100_000;
 /// a step of two hundred tokens a minute.
 pub(crate) const TOKENS_RECOUNT_PAUSE: Duration = Duration::from_secs(10 * 60);
 
-/// Write-ahead entries looked through for one mark or organization: one read each of the host's 10,000 for a request.
-pub(crate) const OPEN_INTENTS_MAX: u32 = 2_000;
+/// Write-ahead entries of an organization, or of a mount, looked through: one read each of the host's 10,000 for a request.
+pub(crate) const OPEN_INTENTS_MAX: usize = 2_000;
 
 // ---- schedules ----
 
@@ -278,11 +278,14 @@ pub(crate) const SCHEDULE_BYTES_MAX: usize = 128;
 pub(crate) const SCHEDULE_WINDOW_MIN: Duration = Duration::from_secs(5 * 60);
 
 /// Tasks of one kind in the schedule queue, tokens apart, that one rollback call does; the next call goes on.
-pub(crate) const SCHEDULED_TASKS_PER_ROLLBACK_MAX: u32 = 50;
+pub(crate) const SCHEDULED_TASKS_PER_ROLLBACK_MAX: usize = 50;
 
-/// Tasks of one kind in the schedule queue that one rollback call looks at: some four calls each of the host's 10,000 for
-/// those of tokens, and more than a busy mount queues in a minute.
-pub(crate) const QUEUED_TASKS_PER_ROLLBACK_MAX: u32 = 1_000;
+/// Tasks of tokens in the schedule queue that one rollback call looks at: some four calls each of the host's 10,000, and
+/// more than a busy mount queues in a minute.
+pub(crate) const QUEUED_TOKENS_PER_ROLLBACK_MAX: usize = 1_000;
+
+/// Due tasks of one kind in the schedule queue that one rollback call lists, to take those of each organization in turn.
+pub(crate) const QUEUED_TASKS_LISTED_MAX: u32 = 10_000;
 
 /// Tasks of tokens that move in one transaction, well below what one entry of the server's log may hold.
 pub(crate) const QUEUED_TOKENS_PER_WRITE: usize = 50;

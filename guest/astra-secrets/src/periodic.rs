@@ -4,8 +4,10 @@
 
 mod retired;
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
+use secrets_framework::turns::take_turns;
 use secrets_framework::{Context, Error, wal};
 
 use crate::admin_end;
@@ -13,7 +15,10 @@ use crate::admin_rotation;
 use crate::ending;
 use crate::events;
 use crate::held_tokens;
-use crate::limits::{LEASE_END_MARGIN, OPEN_INTENTS_MAX, QUEUED_TASKS_PER_ROLLBACK_MAX, ROLLBACK_BUDGET};
+use crate::limits::{
+    LEASE_END_MARGIN, OPEN_INTENTS_MAX, QUEUED_TASKS_LISTED_MAX, QUEUED_TOKENS_PER_ROLLBACK_MAX, ROLLBACK_BUDGET,
+    SCHEDULED_TASKS_PER_ROLLBACK_MAX,
+};
 use crate::read_only;
 use crate::record;
 use crate::schedule_queue::{self, Kind, QueuedTask, Task};
@@ -59,9 +64,10 @@ fn run_queue(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
 /// Logs how many tokens with an end this mount still holds. The server sends the same call for a mount that is moved: so
 /// tokens with a longer grace period are left alone, and what is left is no error, by which a move would fail.
 fn log_left(context: &Context<'_>) -> Result<(), Error> {
-    let queued = schedule_queue::due(context, &[Kind::Token], u64::MAX)?;
+    let mut queued = schedule_queue::due(context, &[Kind::Token], u64::MAX)?;
+    let are_all = queued.len() < QUEUED_TOKENS_PER_ROLLBACK_MAX;
+    queued.truncate(QUEUED_TOKENS_PER_ROLLBACK_MAX);
     let left = ending::count_left(context, &queued)?;
-    let are_all = queued.len() < QUEUED_TASKS_PER_ROLLBACK_MAX as usize;
     if left > 0 || !are_all {
         let left = if are_all { left.to_string() } else { format!("{left} or more") };
         events::TOKENS_LEFT_BEHIND.log(context, &[("tokens", &left)]);
@@ -81,18 +87,33 @@ fn look_at_held(context: &Context<'_>, deadline: Duration) -> Result<(), Error> 
 /// Does what is due, until `deadline` has passed. A thing that fails is for its own to postpone; the others have their turn.
 fn work(context: &Context<'_>, due: Vec<QueuedTask>, deadline: Duration) -> Result<(), Error> {
     let mut result = Ok(());
-    for due in schedule_queue::in_turns(context, due) {
-        if context.now() > deadline {
-            break;
-        }
-        if let Err(error) = work_on(context, &due) {
-            let fields = [("task", due.key()), ("error", error.to_string())];
-            let fields = fields.each_ref().map(|(name, text)| (*name, text.as_str()));
-            events::TASK_FAILED.log(context, &fields);
-            result = Err(error);
-        }
-    }
+    let mut left = Kind::ALL.map(|kind| (kind, SCHEDULED_TASKS_PER_ROLLBACK_MAX));
+    let scheduled = due.into_iter().filter(|due| due.task.kind() != Kind::Token);
+    take_turns(
+        context,
+        scheduled,
+        |due| due.task.org_id().clone(),
+        deadline,
+        |due| {
+            if !left.iter_mut().any(|(kind, left)| *kind == due.task.kind() && take_one(left)) {
+                return ControlFlow::Continue(());
+            }
+            if let Err(error) = work_on(context, &due) {
+                let fields = [("task", due.key()), ("error", error.to_string())];
+                let fields = fields.each_ref().map(|(name, text)| (*name, text.as_str()));
+                events::TASK_FAILED.log(context, &fields);
+                result = Err(error);
+            }
+            ControlFlow::Continue(())
+        },
+    );
     result
+}
+
+fn take_one(left: &mut usize) -> bool {
+    let is_left = *left > 0;
+    *left -= usize::from(is_left);
+    is_left
 }
 
 fn work_on(context: &Context<'_>, due: &QueuedTask) -> Result<(), Error> {
@@ -110,10 +131,10 @@ fn work_on(context: &Context<'_>, due: &QueuedTask) -> Result<(), Error> {
 /// The server goes on and forgets the storage of a mount that is being disabled, whatever is left there: then
 /// what is left is an error.
 fn keep_due(context: &Context<'_>, ended: usize, due: &[QueuedTask], immediate: bool) -> Result<(), Error> {
-    let entries = count(wal::ids(context, "", OPEN_INTENTS_MAX)?.len(), OPEN_INTENTS_MAX);
+    let entries = count(wal::all_ids(context)?.len(), OPEN_INTENTS_MAX);
     let scheduled = due.iter().filter(|due| !matches!(due.task, Task::Token(_))).count();
-    let ended = count(ended, QUEUED_TASKS_PER_ROLLBACK_MAX);
-    let scheduled = count(scheduled, QUEUED_TASKS_PER_ROLLBACK_MAX);
+    let ended = count(ended, QUEUED_TOKENS_PER_ROLLBACK_MAX);
+    let scheduled = count(scheduled, QUEUED_TASKS_LISTED_MAX as usize);
     if [&entries, &ended, &scheduled].iter().all(|count| *count == "0") {
         return Ok(());
     }
@@ -129,6 +150,6 @@ fn keep_due(context: &Context<'_>, ended: usize, due: &[QueuedTask], immediate: 
 }
 
 /// A count of what was looked at; more than that is not counted.
-fn count(count: usize, looked_at_max: u32) -> String {
-    if count >= looked_at_max as usize { format!("{count} or more") } else { count.to_string() }
+fn count(count: usize, looked_at_max: usize) -> String {
+    if count >= looked_at_max { format!("{count} or more") } else { count.to_string() }
 }

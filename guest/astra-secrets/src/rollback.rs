@@ -30,11 +30,6 @@ pub(crate) fn undo(context: &Context<'_>, kind: &str, data: &Value) -> Result<Un
     undo_mint(context, &data)
 }
 
-/// The organization and the URL at which an entry is undone.
-pub(crate) fn upstream(_kind: &str, data: &Value) -> String {
-    IntentData::read(data).map(|data| format!("{} {}", data.org_id(), data.origin())).unwrap_or_default()
-}
-
 /// Removes what a mint left: the token with its mark, and its record.
 fn undo_mint(context: &Context<'_>, data: &IntentData) -> Result<Undo, Error> {
     // A mint that is still going on holds this lock, and settles itself.
@@ -97,7 +92,7 @@ fn remove_marked(
     let current = found.map(|record| record::load(context, &record.id)).transpose()?.flatten();
     let record = current.filter(|record| record.client_id == *client_id);
     // The mint came to its end while we waited for the lock: the token is given out.
-    if record.is_some() && !mint::is_open(context, &data.mark)? {
+    if record.is_some() && !mint::is_open(context, &data.org_id(), &data.mark)? {
         return Ok(());
     }
     // All was stored but that the entry is dropped: a server without transactions died in between.
@@ -135,7 +130,9 @@ fn remove_record_without_token(context: &Context<'_>, data: &IntentData) -> Resu
     let record = record::load(context, &id)?.filter(|record| record.mark == data.mark);
     match record {
         Some(record) if in_use::is_held(context, &record)? => Ok(()),
-        Some(record) if mint::is_open(context, &data.mark)? => Ok(record::remove(context, &record, End::Undone)?),
+        Some(record) if mint::is_open(context, &data.org_id(), &data.mark)? => {
+            Ok(record::remove(context, &record, End::Undone)?)
+        }
         _ => Ok(()),
     }
 }

@@ -7,16 +7,11 @@
 //! A due task reads the entry that the task names, which has the last word: the task is done, moves to another time, or
 //! is dropped.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{
-    LIST_PAGE, QUEUE_HOURS_PER_ROLLBACK_MAX, QUEUE_NAMES_MAX, QUEUED_TASKS_PER_ROLLBACK_MAX,
-    SCHEDULED_TASKS_PER_ROLLBACK_MAX,
-};
+use crate::limits::{LIST_PAGE, QUEUE_HOURS_PER_ROLLBACK_MAX, QUEUE_NAMES_MAX, QUEUED_TASKS_LISTED_MAX};
 use crate::names::OrgId;
 use crate::storage::key::{SCHEDULE_QUEUE_PREFIX, SCHEDULE_QUEUE_STATE_KEY, from_segment, segment};
 use crate::storage::{self, TokenRef, Write};
@@ -39,7 +34,8 @@ pub(crate) enum Task {
 }
 
 impl Task {
-    fn kind(&self) -> Kind {
+    /// Its kind.
+    pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::RotateAdmin(_) => Kind::RotateAdmin,
             Self::RotateStatic(..) => Kind::RotateStatic,
@@ -48,7 +44,8 @@ impl Task {
         }
     }
 
-    fn org_id(&self) -> &OrgId {
+    /// The organization that it is for.
+    pub(crate) fn org_id(&self) -> &OrgId {
         match self {
             Self::RotateAdmin(org_id) | Self::RotateStatic(org_id, _) | Self::Tidy(org_id) => org_id,
             Self::Token(token) => &token.org_id,
@@ -139,10 +136,10 @@ pub(crate) fn drop_entry(context: &Context<'_>, due: &QueuedTask) -> Result<(), 
     Ok(context.storage().delete(&due.key())?)
 }
 
-/// The tasks of these kinds that are due at `until`, as many of each kind as one call looks at, the earliest first.
+/// The tasks of these kinds that are due at `until`, as many of each kind as one call lists, the earliest first.
 pub(crate) fn due(context: &Context<'_>, kinds: &[Kind], until: u64) -> Result<Vec<QueuedTask>, Error> {
     let mut tasks = Vec::new();
-    let mut budgets: Vec<(Kind, u32)> = kinds.iter().map(|kind| (*kind, QUEUED_TASKS_PER_ROLLBACK_MAX)).collect();
+    let mut budgets: Vec<(Kind, u32)> = kinds.iter().map(|kind| (*kind, QUEUED_TASKS_LISTED_MAX)).collect();
     for hour in hours(context, until)? {
         let hour = folder(hour);
         for name in context.storage().list_page(&hour, "", LIST_PAGE)? {
@@ -150,7 +147,7 @@ pub(crate) fn due(context: &Context<'_>, kinds: &[Kind], until: u64) -> Result<V
             let budget = budgets.iter_mut().find(|(kind, left)| *left > 0 && is_its(kind));
             let Some((_, left)) = budget else { continue };
             let folder = format!("{hour}{name}");
-            visit_names(context, &folder, *left, |name| {
+            visit_names(context, &folder, LIST_PAGE.min(*left), |name| {
                 // A name that is not ours takes no place from others.
                 if let Some(task) = QueuedTask::of_key(&format!("{folder}{name}")) {
                     if task.at > until {
@@ -165,32 +162,6 @@ pub(crate) fn due(context: &Context<'_>, kinds: &[Kind], until: u64) -> Result<V
     }
     tasks.sort_by_key(|task| task.at);
     Ok(tasks)
-}
-
-/// What of due tasks is to be done in this call, as many of each kind as one call does, in an order in which organizations
-/// take turns, from a random one: an organization whose Astra hangs takes the time of a call with its first task.
-pub(crate) fn in_turns(context: &Context<'_>, due: Vec<QueuedTask>) -> Vec<QueuedTask> {
-    let mut of_org: BTreeMap<OrgId, VecDeque<QueuedTask>> = BTreeMap::new();
-    for task in due.into_iter().filter(|due| due.task.kind() != Kind::Token) {
-        of_org.entry(task.task.org_id().clone()).or_default().push_back(task);
-    }
-    let mut orgs: VecDeque<VecDeque<QueuedTask>> = of_org.into_values().collect();
-    if orgs.len() > 1 {
-        let mut random = [0_u8; 4];
-        context.host.random().fill(&mut random);
-        orgs.rotate_left(u32::from_le_bytes(random) as usize % orgs.len());
-    }
-    let mut left = Kind::ALL.map(|kind| (kind, SCHEDULED_TASKS_PER_ROLLBACK_MAX));
-    let mut turns = Vec::new();
-    while let Some(mut tasks) = orgs.pop_front() {
-        let Some(first) = tasks.pop_front() else { continue };
-        orgs.push_back(tasks);
-        if let Some((_, left)) = left.iter_mut().find(|(kind, left)| *left > 0 && *kind == first.task.kind()) {
-            *left -= 1;
-            turns.push(first);
-        }
-    }
-    turns
 }
 
 /// Keys among the first `max` of the schedule queue that are not of its form.

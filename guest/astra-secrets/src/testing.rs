@@ -163,6 +163,11 @@ impl Mount {
         records.map(|key| self.host.storage.json(key)["clientId"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// The key of a write-ahead entry of an organization.
+    pub(crate) fn entry_key(org_id: &str, name: &str) -> String {
+        format!("wal/{name}{:08x}", crate::mint::group_of(&crate::names::OrgId::stored(org_id)).0)
+    }
+
     /// Write-ahead entries that are open.
     pub(crate) fn open_entries(&self) -> usize {
         self.host.storage.keys().iter().filter(|key| key.starts_with("wal/")).count()

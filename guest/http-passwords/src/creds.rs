@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use secrets_framework::wal::{self, WalGroup};
 use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Lease, LeaseAnswer, Operation, OperationSpec, Outcome, Path, Response,
-    Secret, SecretKind, Segment, Undo, wal,
+    Secret, SecretKind, Segment, Undo,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -37,6 +38,9 @@ pub(crate) const PASSWORD: SecretKind = SecretKind { kind: "password", renew: So
 /// The word of the write-ahead entries.
 const WAL_KIND: &str = "user";
 
+/// The group of all write-ahead entries: a mount has one service.
+const WAL_GROUP: WalGroup = WalGroup(0);
+
 /// A user in the service, as a lease and a write-ahead entry name it.
 #[derive(Deserialize, Serialize)]
 struct User {
@@ -60,7 +64,7 @@ fn make(context: &Context<'_>, data: &FieldData) -> Outcome {
     let username = template::fill(&config.username_template, &names);
     let user = User { username, role: role_name.to_owned(), url: config.url.clone() };
 
-    let entry = wal::put(context, WAL_KIND, json!(user))?;
+    let entry = wal::put(context, WAL_GROUP, WAL_KIND, json!(user))?;
     let body = if role.create_body.is_empty() { &config.create_body } else { &role.create_body };
     let values = [
         ("username", user.username.as_str()),

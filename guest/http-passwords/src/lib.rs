@@ -12,7 +12,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use secrets_framework::{Backend, Rollback, SpecialPaths, StorageVersions};
+use secrets_framework::{Backend, SpecialPaths, StorageVersions};
 
 /// The engine as one table, the source of routing, help and the OpenAPI document.
 pub static BACKEND: Backend = Backend {
@@ -30,8 +30,7 @@ pub static BACKEND: Backend = Backend {
     paths: &[config::CONFIG, role::ROLES, role::ROLE, creds::CREDS],
     secrets: &[creds::PASSWORD],
     secret_classes: &[secret_classes::ADMIN_TOKEN],
-    // A mount has one service.
-    rollback: Some(Rollback { undo: creds::undo, upstream: |_, _| String::new() }),
+    rollback: Some(creds::undo),
     periodic: None,
 };
 

@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use crate::host::StorageError;
 use crate::testing::{StorageCall, TestHost, check_table, lease_request, request};
 use crate::{
-    Backend, Context, Error, Field, FieldData, FieldType, Lease, Operation, OperationSpec, Path, Response, Rollback,
-    Secret, SecretKind, Segment, SpecialPaths, StorageVersions, Undo,
+    Backend, Context, Error, Field, FieldData, FieldType, Lease, Operation, OperationSpec, Path, Response, Secret,
+    SecretKind, Segment, SpecialPaths, StorageVersions, Undo,
 };
 
 const NAME: Field = Field::new("name", FieldType::LowerCaseString, "Name of the thing.");
@@ -82,7 +82,7 @@ static TOY: Backend = Backend {
         SecretKind { kind: "fixed", renew: None, revoke },
     ],
     secret_classes: &[],
-    rollback: Some(Rollback { undo, upstream }),
+    rollback: Some(undo),
     periodic: Some(periodic),
 };
 
@@ -145,11 +145,6 @@ fn undo(context: &Context<'_>, kind: &str, data: &Value) -> Result<Undo, Error> 
     let key = format!("undone/{}", data.as_str().unwrap_or_default());
     context.storage().put(crate::host::StorageEntry { key, value: Vec::new(), seal_wrap: false })?;
     Ok(Undo::Done)
-}
-
-/// Entries of one kind are undone at one upstream.
-fn upstream(kind: &str, _: &Value) -> String {
-    kind.to_owned()
 }
 
 fn periodic(context: &Context<'_>, immediate: bool) -> Result<(), Error> {

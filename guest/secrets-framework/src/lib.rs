@@ -30,11 +30,11 @@ mod rollback;
 mod secret;
 mod secret_class;
 mod sensitive;
-mod slow_ones;
 mod table;
 pub mod template;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod turns;
 pub mod wal;
 
 pub use backend::Checked;
@@ -50,5 +50,4 @@ pub use secret_class::{
     StoredOwner, StoredUrl, UnreadableField,
 };
 pub use sensitive::Sensitive;
-pub use slow_ones::SlowOnes;
-pub use table::{Backend, PeriodicWork, Rollback, SpecialPaths, StorageVersions, Undo};
+pub use table::{Backend, PeriodicWork, SpecialPaths, StorageVersions, Undo, UndoEntry};

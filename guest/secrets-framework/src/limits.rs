@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+/// Write-ahead entries whose names one call lists; most have some tens. More than
+/// an engine makes while its upstream is away for a day.
+pub(crate) const WAL_NAMES_MAX: usize = 20_000;
+
+/// Names that one storage call lists.
+pub(crate) const WAL_NAMES_PER_PAGE: u32 = 1_000;
+
 /// Write-ahead entries looked at in one rollback call. The server calls each
 /// minute; the host bounds the storage calls of a request.
 pub(crate) const WAL_ENTRIES_PER_CALL_MAX: u32 = 256;
@@ -15,8 +22,8 @@ pub(crate) const WAL_ENTRIES_IMMEDIATE_MAX: u32 = 1000;
 /// their turn.
 pub(crate) const WAL_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Work of a rollback call that took so long took long: most upstreams answer
-/// in a fraction, and in the time of a call ten such works have their turn.
+/// Work that takes this long is slow: most upstreams answer within a fraction
+/// of it.
 pub(crate) const SLOW_AFTER: Duration = Duration::from_secs(1);
 
 /// Keys of unusable entries that are remembered, so that each is logged once. At up to 1 KiB each they fit the entry

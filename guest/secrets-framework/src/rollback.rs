@@ -3,6 +3,7 @@
 //! turn, and no call does more than its limits allow. An entry that cannot be
 //! undone at all is kept and logged once, and fails no call.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -10,9 +11,9 @@ use serde_json::Value;
 use crate::host::{Replication, SystemViewError};
 use crate::limits::{ROLLBACK_FAILURES_SHOWN_MAX, WAL_ENTRIES_IMMEDIATE_MAX, WAL_ENTRIES_PER_CALL_MAX, WAL_TIME_MAX};
 use crate::passed_over::{self, PassedOver, own_error};
-use crate::slow_ones::SlowOnes;
-use crate::wal::{self, WalEntry, WalId};
-use crate::{Backend, Context, Error, Rollback, Undo};
+use crate::turns::{random_below, take_turns};
+use crate::wal::{self, WalId};
+use crate::{Backend, Context, Error, Undo, UndoEntry};
 
 /// Does one rollback call. All failures come back as one error, which the server logs.
 pub(crate) fn handle(backend: &Backend, context: &Context<'_>) -> Result<(), Error> {
@@ -23,8 +24,8 @@ pub(crate) fn handle(backend: &Backend, context: &Context<'_>) -> Result<(), Err
     let mut failures = Vec::new();
     // An entry undoes what was done upstream: where that is read-only, it stays.
     let may_undo = !context.host.system_view().is_upstream_read_only();
-    if let Some(rollback) = backend.rollback.filter(|_| may_undo) {
-        undo_entries(context, rollback, immediate, &mut failures);
+    if let Some(undo) = backend.rollback.filter(|_| may_undo) {
+        undo_entries(context, undo, immediate, &mut failures);
     }
     if let Some(periodic) = backend.periodic {
         failures.extend(periodic(context, immediate).err());
@@ -61,82 +62,52 @@ fn in_use_since(context: &Context<'_>) -> Duration {
     context.now().saturating_sub(context.host.system_view().wal_minimum_age())
 }
 
-/// Visits the entries in an order that gives each its turn: names are random,
-/// so a random start among them does, without anything to remember.
-fn undo_entries(context: &Context<'_>, rollback: Rollback, immediate: bool, failures: &mut Vec<Error>) {
-    let limit = if immediate { WAL_ENTRIES_IMMEDIATE_MAX } else { WAL_ENTRIES_PER_CALL_MAX };
-    let mut ids = match entries_in_turn(context, limit) {
+/// Visits the entries from a random one, so that each has its turn without anything to remember. Those of one group, which
+/// are undone at one upstream, follow each other.
+fn undo_entries(context: &Context<'_>, undo: UndoEntry, immediate: bool, failures: &mut Vec<Error>) {
+    let mut left = if immediate { WAL_ENTRIES_IMMEDIATE_MAX } else { WAL_ENTRIES_PER_CALL_MAX };
+    let mut ids = match wal::all_ids(context) {
         Ok(ids) => ids,
         Err(error) => return failures.push(error),
     };
+    if ids.len() > 1 {
+        let first = random_below(context, ids.len());
+        ids.rotate_left(first);
+    }
     let in_use_since = if immediate { Duration::MAX } else { in_use_since(context) };
     let end = context.now() + WAL_TIME_MAX;
-    let mut slow = SlowOnes::default();
     let mut passed_over = Vec::new();
-    for is_last in [false, true] {
-        for id in std::mem::take(&mut ids) {
-            if context.now() >= end {
-                break;
-            }
-            let undone = match read_due(context, &id, in_use_since) {
-                Ok(Read::Due(entry)) => {
-                    let upstream = (rollback.upstream)(&entry.kind, &entry.data);
-                    if !is_last && slow.has(&upstream) {
-                        ids.push(id);
-                        continue;
-                    }
-                    slow.timed(context, upstream, || undo_entry(context, rollback, &id, &entry))
-                }
-                Ok(Read::NothingToUndo(undo)) => Ok(undo),
-                Err(error) => Err(error),
-            };
-            match undone {
+    take_turns(
+        context,
+        &ids,
+        |id| id.group(),
+        end,
+        |id| {
+            match undo_entry(context, undo, id, in_use_since) {
                 Ok(Undo::Done) => {}
-                Ok(Undo::Impossible(reason)) => passed_over.push(PassedOver { key: wal::key(&id), reason }),
+                Ok(Undo::Impossible(reason)) => passed_over.push(PassedOver { key: wal::key(id), reason }),
                 Err(error) => failures.push(error),
             }
-        }
-    }
+            left -= 1;
+            if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        },
+    );
     failures.extend(passed_over::log_new(context, PASSED_OVER, &passed_over).err());
 }
 
-fn entries_in_turn(context: &Context<'_>, limit: u32) -> Result<Vec<WalId>, Error> {
-    let start = wal::random_uuid(context);
-    let mut ids = wal::ids(context, &start, limit)?;
-    let missing = limit.saturating_sub(u32::try_from(ids.len()).unwrap_or(limit));
-    if missing > 0 {
-        let before = wal::ids(context, "", missing)?;
-        ids.extend(before.into_iter().filter(|id| id.0 <= start));
-    }
-    Ok(ids)
-}
-
-/// What a call finds under the name of an entry.
-enum Read {
-    /// An entry that is to be undone.
-    Due(WalEntry),
-    /// None that can be undone in this call.
-    NothingToUndo(Undo),
-}
-
-fn read_due(context: &Context<'_>, id: &WalId, in_use_since: Duration) -> Result<Read, Error> {
+fn undo_entry(context: &Context<'_>, undo: UndoEntry, id: &WalId, in_use_since: Duration) -> Result<Undo, Error> {
     // The second read tells a failure that passes from one that stays.
     let entry = match wal::read(context, id).or_else(|_| wal::read(context, id)) {
         Ok(Some(entry)) => entry,
-        Ok(None) => return Ok(Read::NothingToUndo(Undo::Done)),
-        Err(error) => {
-            let error = own_error(context.storage(), error)?;
-            return Ok(Read::NothingToUndo(Undo::Impossible(error.to_string())));
-        }
+        Ok(None) => return Ok(Undo::Done),
+        Err(error) => return own_error(context.storage(), error).map(|error| Undo::Impossible(error.to_string())),
     };
     let created_at = Duration::from_secs(entry.created_at);
     // An entry of the future is of a clock that was set back since, and would wait for as long as that was ahead.
-    let may_be_in_use = (in_use_since..=context.now()).contains(&created_at);
-    Ok(if may_be_in_use { Read::NothingToUndo(Undo::Done) } else { Read::Due(entry) })
-}
-
-fn undo_entry(context: &Context<'_>, rollback: Rollback, id: &WalId, entry: &WalEntry) -> Result<Undo, Error> {
-    let undone = (rollback.undo)(context, &entry.kind, &entry.data)
+    if (in_use_since..=context.now()).contains(&created_at) {
+        return Ok(Undo::Done);
+    }
+    let undone = undo(context, &entry.kind, &entry.data)
         .map_err(|error| Error::Plain(format!("error rolling back {:?} entry: {error}", entry.kind)))?;
     if undone == Undo::Done {
         wal::delete(context, id)?;

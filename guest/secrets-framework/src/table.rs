@@ -4,15 +4,8 @@ use serde_json::Value;
 
 use crate::{Context, Error, Path, SecretClass, SecretKind};
 
-/// How an engine undoes its write-ahead entries.
-#[derive(Clone, Copy, Debug)]
-pub struct Rollback {
-    /// Undoes one entry. After an error the next rollback call tries again.
-    pub undo: fn(&Context<'_>, kind: &str, data: &Value) -> Result<Undo, Error>,
-    /// Names the upstream at which an entry is undone. Once one entry took a second, those of the same upstream come after
-    /// the entries of all others, so that an upstream that hangs keeps no other's entries waiting.
-    pub upstream: fn(kind: &str, data: &Value) -> String,
-}
+/// Undoes one write-ahead entry. After an error the next rollback call tries again.
+pub type UndoEntry = fn(&Context<'_>, kind: &str, data: &Value) -> Result<Undo, Error>;
 
 /// What an engine did with a write-ahead entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +62,8 @@ pub struct Backend {
     pub secrets: &'static [SecretKind],
     /// Classes of values that the engine never holds: the host gives it surrogates for them.
     pub secret_classes: &'static [SecretClass],
-    /// Undoes write-ahead entries. See [`crate::wal`]. Not called while the upstream is read-only.
-    pub rollback: Option<Rollback>,
+    /// Undoes one write-ahead entry. See [`crate::wal`]. Not called while the upstream is read-only.
+    pub rollback: Option<UndoEntry>,
     /// Periodic work, after the write-ahead entries.
     pub periodic: Option<PeriodicWork>,
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::host::StorageEntry;
+use crate::limits::{WAL_NAMES_MAX, WAL_NAMES_PER_PAGE};
 use crate::{Context, Error};
 
 /// The prefix of all entries in storage.
@@ -15,6 +16,29 @@ pub const PREFIX: &str = "wal/";
 /// Names one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WalId(pub(crate) String);
+
+impl WalId {
+    /// The part of the ID that entries of one group share.
+    pub(crate) fn group(&self) -> &str {
+        self.0.len().checked_sub(GROUP_DIGITS).and_then(|start| self.0.get(start..)).unwrap_or(&self.0)
+    }
+}
+
+/// Entries that are undone at one upstream, by a number that the engine chooses, such as a hash of a name: they are found
+/// without reading those of other groups, and do not keep those of other groups waiting. By chance two names may have one
+/// group, so the data of an entry has the last word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalGroup(pub u32);
+
+impl WalGroup {
+    /// What the IDs of its entries end in.
+    fn end(self) -> String {
+        format!("{:0GROUP_DIGITS$x}", self.0)
+    }
+}
+
+/// The last digits of an ID, which are those of its group.
+const GROUP_DIGITS: usize = 8;
 
 /// One entry, as rollback and checks see it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -38,8 +62,10 @@ fn stored_entry(context: &Context<'_>, id: &WalId, kind: &str, data: Value) -> R
 }
 
 /// Writes an entry, seal-wrapped.
-pub fn put(context: &Context<'_>, kind: &str, data: Value) -> Result<WalId, Error> {
-    let id = WalId(random_uuid(context));
+pub fn put(context: &Context<'_>, group: WalGroup, kind: &str, data: Value) -> Result<WalId, Error> {
+    let mut id = random_uuid(context);
+    id.truncate(id.len() - GROUP_DIGITS);
+    let id = WalId(id + &group.end());
     put_again(context, &id, kind, data)?;
     Ok(id)
 }
@@ -71,15 +97,40 @@ pub fn read(context: &Context<'_>, id: &WalId) -> Result<Option<WalEntry>, Error
     })
 }
 
-/// The IDs of the first `limit` entries after the name `after`.
-pub fn ids(context: &Context<'_>, after: &str, limit: u32) -> Result<Vec<WalId>, Error> {
-    let names = context.storage().list_page(PREFIX, after, limit)?;
-    // An entry under the prefix itself has no name, and no key under which it could be read.
-    Ok(names.into_iter().filter(|name| !name.is_empty() && !name.ends_with('/')).map(WalId).collect())
+/// The IDs of all entries. Beyond a limit there are more, which get their turn when others have gone.
+pub fn all_ids(context: &Context<'_>) -> Result<Vec<WalId>, Error> {
+    let mut ids = Vec::new();
+    let mut after = String::new();
+    while ids.len() < WAL_NAMES_MAX {
+        let names = context.storage().list_page(PREFIX, &after, WAL_NAMES_PER_PAGE)?;
+        let Some(last) = names.last() else { break };
+        after.clone_from(last);
+        let is_last = names.len() < WAL_NAMES_PER_PAGE as usize;
+        // An entry under the prefix itself has no name, and no key under which it could be read.
+        ids.extend(names.into_iter().filter(|name| !name.is_empty() && !name.ends_with('/')).map(WalId));
+        if is_last {
+            break;
+        }
+    }
+    Ok(ids)
+}
+
+/// The IDs of the entries of a group.
+///
+/// # Errors
+/// Also where there are too many entries to list all.
+pub fn ids_in(context: &Context<'_>, group: WalGroup) -> Result<Vec<WalId>, Error> {
+    let mut ids = all_ids(context)?;
+    if ids.len() >= WAL_NAMES_MAX {
+        return Err(Error::Internal(format!("more than {WAL_NAMES_MAX} write-ahead entries are open")));
+    }
+    let end = group.end();
+    ids.retain(|id| id.group() == end);
+    Ok(ids)
 }
 
 /// A random UUID (version 4), as the server's framework names entries.
-pub(crate) fn random_uuid(context: &Context<'_>) -> String {
+fn random_uuid(context: &Context<'_>) -> String {
     let mut bytes = [0; 16];
     context.host.random().fill(&mut bytes);
     bytes[6] = bytes[6] & 0x0f | 0x40;
@@ -111,23 +162,57 @@ mod tests {
         let host = TestHost::new();
         let request = request(Operation::Update, "creds", Value::Null);
         let context = Context { host: &host, request: &request };
-        let id = put(&context, "astra_token", json!({"mark": "m"})).unwrap();
+        let id = put(&context, WalGroup(0xabc), "astra_token", json!({"mark": "m"})).unwrap();
 
-        let uuid = regex::Regex::new("^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$").unwrap();
+        let uuid =
+            regex::Regex::new("^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{4}00000abc$").unwrap();
         assert!(uuid.is_match(&id.0), "{}", id.0);
         let stored = host.storage.snapshot().remove(&key(&id)).unwrap();
         assert!(stored.seal_wrap);
         let expected = r#"{"type":"astra_token","data":{"mark":"m"},"created_at":1767225600}"#;
         assert_eq!(String::from_utf8(stored.value).unwrap(), expected);
 
-        assert_eq!(ids(&context, "", 10).unwrap(), std::slice::from_ref(&id));
+        assert_eq!(all_ids(&context).unwrap(), std::slice::from_ref(&id));
         assert_eq!(read(&context, &id).unwrap().unwrap().data, json!({"mark": "m"}));
         delete(&context, &id).unwrap();
         delete(&context, &id).unwrap();
         assert_eq!(read(&context, &id), Ok(None));
         assert!(host.storage.keys().is_empty());
         put_again(&context, &id, "astra_token", json!({"mark": "m"})).unwrap();
-        assert_eq!(ids(&context, "", 10).unwrap(), [id]);
+        assert_eq!(all_ids(&context).unwrap(), [id]);
+    }
+
+    #[test]
+    fn entries_of_a_group_are_found_without_others() {
+        let host = TestHost::new();
+        let request = request(Operation::Update, "creds", Value::Null);
+        let context = Context { host: &host, request: &request };
+        let in_group = |group: u32| put(&context, WalGroup(group), "token", Value::Null).unwrap();
+        let (first, second, other) = (in_group(7), in_group(7), in_group(0x1_0007));
+        for name in ["x", "é", "00000007x", "7"] {
+            host.storage.seed(&format!("wal/{name}"), "");
+        }
+        let found = ids_in(&context, WalGroup(7)).unwrap();
+        assert!(found.len() == 2 && found.contains(&first) && found.contains(&second), "{found:?}");
+        assert_eq!(ids_in(&context, WalGroup(0x1_0007)).unwrap(), [other]);
+        assert_eq!(ids_in(&context, WalGroup(9)).unwrap(), []);
+        assert_eq!(all_ids(&context).unwrap().len(), 7);
+    }
+
+    #[test]
+    fn more_entries_than_are_listed_are_told() {
+        let host = TestHost::new();
+        let request = request(Operation::Rollback, "", Value::Null);
+        let context = Context { host: &host, request: &request };
+        for number in 1..WAL_NAMES_MAX {
+            host.storage.seed(&format!("wal/{number:012}"), "");
+        }
+        assert_eq!(ids_in(&context, WalGroup(0)).unwrap(), []);
+        host.storage.seed("wal/x", "");
+        let error = ids_in(&context, WalGroup(0)).unwrap_err().to_string();
+        assert!(error.contains("more than 20000"), "{error}");
+        host.storage.seed("wal/y", "");
+        assert_eq!(all_ids(&context).unwrap().len(), WAL_NAMES_MAX);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Programs that tests put in place.
 //!
-//! Another process does the writing. A process that a thread of this one starts meanwhile inherits all open files until it
-//! becomes its program, and the system starts no program that is open for writing anywhere (`ETXTBSY`).
+//! Another process writes them. A process that a thread of the test program starts meanwhile inherits all open files of the
+//! test program until the new process becomes its own program, and the system starts no program that is open for writing
+//! anywhere (`ETXTBSY`).
 
 use std::io::Write as _;
 use std::path::Path;
@@ -33,7 +34,7 @@ fn install(from: &Path, to: &Path, input: &[u8]) {
         child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(input))?;
         child.wait_with_output()
     });
-    let done = done.unwrap_or_else(|error| panic!("`install` does not run: {error}"));
+    let done = done.unwrap_or_else(|error| panic!("`install` failed for `{}`: {error}", to.display()));
     let told = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "`{}` was not put at `{}`: {told}", from.display(), to.display());
 }

@@ -1,18 +1,19 @@
 //! The tasks of tokens in the schedule queue. A task whose token has a record ends the token, or moves to the deadline that
 //! the record says by now. A task whose token has none waits until the history of the token can be deleted.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use secrets_framework::{Context, Error, SlowOnes};
+use secrets_framework::turns::{by_upstream, take_turns};
+use secrets_framework::{Context, Error};
 
 use super::{Patience, Target, end_token};
 use crate::events;
 use crate::history::{self, End};
 use crate::in_use::{self, Need};
 use crate::limits::{
-    ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, LEASE_END_MARGIN, QUEUED_TOKENS_PER_WRITE, RECORDS_READ_AT_ONCE,
-    ROLLBACK_BUDGET, TASK_ALONE,
+    ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, LEASE_END_MARGIN, QUEUED_TOKENS_PER_ROLLBACK_MAX,
+    QUEUED_TOKENS_PER_WRITE, RECORDS_READ_AT_ONCE, ROLLBACK_BUDGET, TASK_ALONE,
 };
 use crate::read_only;
 use crate::record::{self, Record};
@@ -60,10 +61,12 @@ struct Due<'a> {
 /// Does the tasks of tokens among `tasks`; `immediate` = the mount is being disabled. Answers how many tokens should be
 /// ended and are kept, for Astra is read-only.
 pub(crate) fn run_due(context: &Context<'_>, tasks: &[QueuedTask], immediate: bool) -> Result<usize, Error> {
-    let began = context.now();
-    let begin_until = began + ROLLBACK_BUDGET;
+    let begin_until = context.now() + ROLLBACK_BUDGET;
     let when = if immediate { When::MountGoes } else { When::Due };
-    let due: Vec<Due<'_>> = tasks.iter().filter_map(|task| Some(Due { token: token_of(task)?, task })).collect();
+    let due = tasks.iter().filter_map(|task| Some(Due { token: token_of(task)?, task }));
+    // The first ones of an order in which each organization comes first at times.
+    let due = by_upstream(context, due, |due| &due.token.org_id).into_iter().flatten();
+    let due: Vec<Due<'_>> = due.take(QUEUED_TOKENS_PER_ROLLBACK_MAX).collect();
     let (mut over, mut result) = (Vec::new(), Ok(0));
     for due in due.chunks(QUEUED_TOKENS_PER_WRITE) {
         if context.now() > begin_until {
@@ -77,43 +80,33 @@ pub(crate) fn run_due(context: &Context<'_>, tasks: &[QueuedTask], immediate: bo
     if read_only::is_read_only(context) {
         return result.map(|_| over.len());
     }
-    let (mut slow, mut failed, mut ended) = (SlowOnes::default(), BTreeSet::new(), 0);
-    // Twice: an admin token that is to end others has its turn once more, for perhaps those have ended by then; and so has
-    // what comes last, for Astra took long with another token of the organization.
-    for is_last in [false, true] {
-        for due in std::mem::take(&mut over) {
-            let org_id = &due.token.org_id;
-            let comes_last = !is_last && slow.has(org_id);
-            if comes_last || ended == ENDED_PER_ROLLBACK_MAX || context.now() > begin_until {
-                over.push(due);
-                continue;
-            }
-            match slow.timed(context, org_id.clone(), || end_due(context, due, when, is_last)) {
-                Ok(Ending::StillNeeded) if !is_last => {
-                    over.push(due);
-                    continue;
-                }
-                Ok(Ending::Failed) => drop(failed.insert(org_id)),
+    let (mut tried, mut still_needed) = (0, Vec::new());
+    take_turns(
+        context,
+        over,
+        |due| &due.token.org_id,
+        begin_until,
+        |due| {
+            match end_due(context, due, when, false) {
+                Ok(Ending::StillNeeded) => still_needed.push(due),
                 Ok(_) => {}
                 // One token that cannot be ended or is locked does not keep the others waiting.
                 Err(error) => result = Err(error),
             }
-            ended += 1;
+            tried += 1;
+            if tried == ENDED_PER_ROLLBACK_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        },
+    );
+    // An admin token that is to end others has its turn once more: perhaps those have ended by then.
+    for due in still_needed {
+        if context.now() > begin_until {
+            break;
+        }
+        if let Err(error) = end_due(context, due, when, true) {
+            result = Err(error);
         }
     }
-    over.retain(|due| slow.has(&due.token.org_id) && failed.contains(&due.token.org_id));
-    // Before the token that was tried, which may be the only one with which Astra takes long.
-    put_off(context, &over, began + ENDED_RETRY_PAUSE)?;
     result
-}
-
-/// Puts off what is due of organizations whose Astra hangs: the next call looks at others instead.
-fn put_off(context: &Context<'_>, due: &[Due<'_>], until: Duration) -> Result<(), Error> {
-    for due in due.chunks(QUEUED_TOKENS_PER_WRITE) {
-        let writes: Vec<Write> = due.iter().flat_map(|due| due.task.writes_of_move(until.as_secs())).collect();
-        write_batch(context, &writes)?;
-    }
-    Ok(())
 }
 
 /// Looks at the records and histories of some tokens, and moves or drops their tasks. Answers those whose token is to be

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use secrets_framework::host::LockGuard;
-use secrets_framework::wal::{self, WalEntry, WalId};
+use secrets_framework::wal::{self, WalEntry, WalGroup, WalId};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::make::MintRequest;
 use super::room;
@@ -102,7 +103,7 @@ pub(super) fn note<'a>(
     };
     let data = serde_json::to_value(data)
         .map_err(|_| Error::Internal("a write-ahead entry could not be written as JSON".to_owned()))?;
-    let wal_id = wal::put(context, INTENT_KIND, data.clone())?;
+    let wal_id = wal::put(context, group_of(&config.org_id), INTENT_KIND, data.clone())?;
     // From here on, whoever looks for entries finds this one.
     let is_started = start.map(drop).is_some();
     if !is_started && !is_current(context, config)? {
@@ -130,9 +131,9 @@ fn is_current(context: &Context<'_>, config: &OrgConfig) -> Result<bool, Error> 
     Ok(now.is_some_and(|now| now.url.origin() == config.url.origin()))
 }
 
-/// Has this mark still an entry?
-pub(crate) fn is_open(context: &Context<'_>, mark: &str) -> Result<bool, Error> {
-    any_open(context, |data, _| data.mark == mark)
+/// Has this mark of an organization's mint still an entry?
+pub(crate) fn is_open(context: &Context<'_>, org_id: &OrgId, mark: &str) -> Result<bool, Error> {
+    any_open(context, org_id, |data| data.mark == mark)
 }
 
 /// Has the organization a token that `is_it` takes, or one that is being made? The config of such a token must stay usable
@@ -150,7 +151,7 @@ pub(crate) fn any_made_or_being_made(
 /// Has the organization a token that is being made? As for [`any_made_or_being_made`], asked before records are.
 pub(crate) fn any_being_made(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
     wait_for_started(context, org_id)?;
-    any_open(context, |data, _| data.org_id == org_id.as_str())
+    any_open(context, org_id, |_| true)
 }
 
 /// Visits an organization's unsettled mints of leased tokens: the mark of each, and its role. The answer is how many
@@ -160,54 +161,51 @@ pub(super) fn visit_leased_in_org(
     org_id: &OrgId,
     mut visit: impl FnMut(&str, &RoleName),
 ) -> Result<usize, Error> {
-    let mut read = 0;
-    visit_open(context, |_, intent| {
-        read += 1;
-        if let Some((IntentData { mark, role_name: Some(role_name), .. }, _)) =
-            intent.filter(|(data, _)| data.org_id == org_id.as_str())
-        {
+    visit_open_of(context, org_id, |data, _| {
+        if let IntentData { mark, role_name: Some(role_name), .. } = data {
             visit(&mark, &RoleName::stored(role_name));
         }
         true
-    })?;
-    Ok(read)
+    })
 }
 
-/// Marks of an organization's unsettled mints, and how many entries were read
-/// for that.
+/// Unsettled mints of an organization, and how many entries were read for that.
 pub(crate) fn open_marks(context: &Context<'_>, org_id: &OrgId) -> Result<OpenMarks, Error> {
-    let mut open = OpenMarks::default();
-    visit_open(context, |key, intent| {
-        open.looked_at += 1;
-        match intent {
-            Some((data, noted)) if data.org_id == org_id.as_str() => drop(open.marks.insert(data.mark, noted)),
-            Some(_) => {}
-            None => open.unreadable.push(key),
-        }
+    let mut marks = BTreeMap::new();
+    let looked_at = visit_open_of(context, org_id, |data, noted| {
+        marks.insert(data.mark, noted);
         true
     })?;
-    Ok(open)
+    Ok(OpenMarks { marks, looked_at })
 }
 
 /// When each of the mount's unsettled mints was noted, in seconds since 1970-01-01T00:00:00Z.
 pub(crate) fn open_times(context: &Context<'_>) -> Result<Vec<u64>, Error> {
     let mut times = Vec::new();
-    visit_open(context, |_, intent| {
+    visit_open(context, &wal::all_ids(context)?, |_, intent| {
         times.extend(intent.map(|(_, noted)| noted));
         true
     })?;
     Ok(times)
 }
 
+/// Keys of the mount's write-ahead entries that cannot be read, or that this engine cannot undo.
+pub(crate) fn unreadable_entries(context: &Context<'_>) -> Result<Vec<String>, Error> {
+    let mut keys = Vec::new();
+    visit_open(context, &wal::all_ids(context)?, |key, intent| {
+        keys.extend(intent.is_none().then_some(key));
+        true
+    })?;
+    Ok(keys)
+}
+
 /// Unsettled mints of one organization.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct OpenMarks {
     /// Their marks, and when each was noted, in seconds since 1970-01-01T00:00:00Z.
     pub(crate) marks: BTreeMap<String, u64>,
-    /// Entries of all organizations that were read to know.
+    /// Entries that were read to know.
     pub(crate) looked_at: usize,
-    /// Keys of those that cannot be read, or that this engine cannot undo.
-    pub(crate) unreadable: Vec<String>,
 }
 
 /// The lock under which an attempt, or its rollback, goes on.
@@ -215,24 +213,47 @@ pub(crate) fn lock<'a>(context: &Context<'a>, mark: &str) -> Result<Box<dyn Lock
     Lock::Mint(mark).acquire(context)
 }
 
-fn any_open(context: &Context<'_>, is_it: impl Fn(&IntentData, u64) -> bool) -> Result<bool, Error> {
+fn any_open(context: &Context<'_>, org_id: &OrgId, is_it: impl Fn(&IntentData) -> bool) -> Result<bool, Error> {
     let mut any = false;
-    visit_open(context, |_, intent| {
-        // A damaged entry cannot be undone by anybody; rollback reports it, and `check` names it.
-        any = intent.is_some_and(|(data, noted)| is_it(&data, noted));
+    // A damaged entry cannot be undone by anybody; rollback reports it, and `check` names it.
+    visit_open_of(context, org_id, |data, _| {
+        any = is_it(&data);
         !any
     })?;
     Ok(any)
 }
 
-/// Visits the write-ahead entries, each with what it says and when it was noted, until told to stop; none of one that
+/// The group of an organization's entries: whoever looks for them reads none of another organization, however many those
+/// are.
+pub(crate) fn group_of(org_id: &OrgId) -> WalGroup {
+    let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(org_id.as_str()));
+    WalGroup(u32::from_be_bytes([a, b, c, d]))
+}
+
+/// Visits an organization's unsettled mints, each with what it says and when it was noted, until told to stop. The answer
+/// is how many entries were read for that.
+fn visit_open_of(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    mut visit: impl FnMut(IntentData, u64) -> bool,
+) -> Result<usize, Error> {
+    let mut read = 0;
+    visit_open(context, &wal::ids_in(context, group_of(org_id))?, |_, intent| {
+        read += 1;
+        let own = intent.filter(|(data, _)| data.org_id == org_id.as_str());
+        own.is_none_or(|(data, noted)| visit(data, noted))
+    })?;
+    Ok(read)
+}
+
+/// Visits write-ahead entries, each with what it says and when it was noted, until told to stop; none of one that
 /// cannot be read, or is not of a mint.
 fn visit_open(
     context: &Context<'_>,
+    ids: &[WalId],
     mut visit: impl FnMut(String, Option<(IntentData, u64)>) -> bool,
 ) -> Result<(), Error> {
-    let ids = wal::ids(context, "", OPEN_INTENTS_MAX)?;
-    for id in &ids {
+    for id in ids.iter().take(OPEN_INTENTS_MAX) {
         let intent = match read_own(context, id)? {
             Ok(None) => continue,
             Ok(Some(entry)) if entry.kind == INTENT_KIND => {
@@ -244,7 +265,7 @@ fn visit_open(
             return Ok(());
         }
     }
-    if ids.len() >= OPEN_INTENTS_MAX as usize {
+    if ids.len() >= OPEN_INTENTS_MAX {
         return Err(Error::Internal(format!("more than {OPEN_INTENTS_MAX} write-ahead entries are open")));
     }
     Ok(())

@@ -13,7 +13,7 @@ use secrets_framework::{Context, Operation};
 use serde_json::{Value, json};
 
 use crate::limits::{
-    ENDED_PER_ROLLBACK_MAX, HISTORY_KEPT, INDEXED_PER_ROLLBACK_MAX, LEASE_END_MARGIN, QUEUED_TASKS_PER_ROLLBACK_MAX,
+    ENDED_PER_ROLLBACK_MAX, HISTORY_KEPT, INDEXED_PER_ROLLBACK_MAX, LEASE_END_MARGIN, QUEUED_TOKENS_PER_ROLLBACK_MAX,
     ROLLBACK_BUDGET,
 };
 use crate::testing::{ADMIN_A, ADMIN_B, Fault, LATER, Leased, Mount, ORG_A, ORG_B, On, ROLE_ID};
@@ -82,7 +82,7 @@ fn when_the_mount_goes_the_log_says_how_many_ended_leases_one_call_left() {
 fn when_the_mount_goes_more_tokens_than_one_call_looks_at_are_no_number() {
     let mount = Mount::new();
     let at = u64::from(u32::MAX);
-    for number in 0..QUEUED_TASKS_PER_ROLLBACK_MAX {
+    for number in 0..QUEUED_TOKENS_PER_ROLLBACK_MAX {
         mount.host.storage.seed(&crate::testing::task_key("token", at, &format!("{ORG_A}.T{number:05}")), "{}");
     }
     assert_eq!(left_behind(&mount), ["0 or more"]);
@@ -475,7 +475,7 @@ fn too_many_open_entries_keep_what_may_be_needed() {
     let mount = Mount::new();
     for number in 0..crate::limits::OPEN_INTENTS_MAX {
         let entry = json!({ "type": "other", "data": {}, "created_at": 0 });
-        mount.host.storage.seed(&format!("wal/{number:08}"), entry.to_string());
+        mount.host.storage.seed(&Mount::entry_key(ORG_A, &format!("{number:08}")), entry.to_string());
     }
     mount.host.storage.seed(&format!("retired-config/{ORG_A}"), r#"{"configs":[]}"#);
     mount.rollback().unwrap();

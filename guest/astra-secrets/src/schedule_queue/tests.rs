@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use secrets_framework::Operation;
@@ -25,11 +24,6 @@ fn due(mount: &Mount) -> Vec<QueuedTask> {
     let request = request(Operation::Rollback, "", Value::Null);
     let context = Context { host: &mount.host, request: &request };
     super::due(&context, &Kind::ALL, now(mount)).unwrap()
-}
-
-fn turns(mount: &Mount, due: Vec<QueuedTask>) -> Vec<QueuedTask> {
-    let request = request(Operation::Rollback, "", Value::Null);
-    in_turns(&Context { host: &mount.host, request: &request }, due)
 }
 
 fn seed(mount: &Mount, kind: &str, at: u64, what: &str) {
@@ -84,9 +78,9 @@ fn a_key_that_is_none_of_ours_is_passed_over() {
 fn tasks_of_one_kind_however_many_take_no_place_of_another_kind() {
     let mount = Mount::new();
     let start = now(&mount);
-    // Of each hour more tokens than one call looks at, and one task of each other kind.
+    // Of each hour more tokens than one call lists, and one task of each other kind.
     for hour in 0..3 {
-        for number in 0..=QUEUED_TASKS_PER_ROLLBACK_MAX {
+        for number in 0..=QUEUED_TASKS_LISTED_MAX {
             seed(&mount, "token", start + hour * HOUR, &format!("{ORG_A}.T{hour}x{number}"));
         }
         let at = start + hour * HOUR + 1;
@@ -96,7 +90,7 @@ fn tasks_of_one_kind_however_many_take_no_place_of_another_kind() {
     }
     mount.host.clock.advance(Duration::from_secs(3 * HOUR));
     let due = due(&mount);
-    assert_eq!(count(&due, |task| matches!(task, Task::Token(_))), QUEUED_TASKS_PER_ROLLBACK_MAX as usize);
+    assert_eq!(count(&due, |task| matches!(task, Task::Token(_))), QUEUED_TASKS_LISTED_MAX as usize);
     assert_eq!(count(&due, |task| !matches!(task, Task::Token(_))), 9);
     assert!(due.is_sorted_by_key(|due| due.at));
 }
@@ -105,40 +99,12 @@ fn tasks_of_one_kind_however_many_take_no_place_of_another_kind() {
 fn each_kind_has_a_budget() {
     let mount = Mount::new();
     let at = now(&mount);
-    for number in 0..=QUEUED_TASKS_PER_ROLLBACK_MAX {
+    for number in 0..=QUEUED_TASKS_LISTED_MAX {
         seed(&mount, "tidy", at, &format!("org{number}"));
         seed(&mount, "rotate-admin", at, &format!("org{number}"));
         seed(&mount, "rotate-static", at, &format!("org{number}.app"));
     }
-    let due = due(&mount);
-    assert_eq!(due.len(), 3 * QUEUED_TASKS_PER_ROLLBACK_MAX as usize);
-    let done = turns(&mount, due);
-    for kind in [Kind::RotateAdmin, Kind::RotateStatic, Kind::Tidy] {
-        let of_kind = done.iter().filter(|done| done.task.kind() == kind);
-        assert_eq!(of_kind.count(), SCHEDULED_TASKS_PER_ROLLBACK_MAX as usize);
-    }
-}
-
-#[test]
-fn organizations_take_turns_and_each_is_first_at_times() {
-    let mount = Mount::new();
-    let start = now(&mount);
-    let many = u64::from(SCHEDULED_TASKS_PER_ROLLBACK_MAX) + 1;
-    for number in 0..many {
-        seed(&mount, "rotate-static", start + number, &format!("{ORG_A}.app{number}"));
-    }
-    mount.host.clock.advance(Duration::from_secs(many));
-    seed(&mount, "rotate-static", now(&mount), "late.app");
-    let is_late = |due: &QueuedTask| due.task.org_id().as_str() == "late";
-    let mut firsts = BTreeSet::new();
-    for _ in 0..20 {
-        let turns = turns(&mount, due(&mount));
-        assert_eq!(turns.len(), SCHEDULED_TASKS_PER_ROLLBACK_MAX as usize);
-        assert_eq!(turns.iter().take(2).filter(|due| is_late(due)).count(), 1);
-        assert!(turns.iter().filter(|due| !is_late(due)).is_sorted_by_key(|due| due.at));
-        firsts.insert(is_late(&turns[0]));
-    }
-    assert_eq!(firsts.len(), 2);
+    assert_eq!(due(&mount).len(), 3 * QUEUED_TASKS_LISTED_MAX as usize);
 }
 
 #[test]

@@ -176,20 +176,32 @@ fn slow_entries_leave_time_for_the_periodic_work() {
 #[test]
 fn entries_of_an_upstream_that_hangs_come_after_those_of_others() {
     let host = TestHost::new();
-    for number in 0..WAL_ENTRIES_PER_CALL_MAX - 2 {
-        seed_wal(
-            &host,
-            &format!("{:08x}-hangs", number.wrapping_mul(u32::MAX / WAL_ENTRIES_PER_CALL_MAX)),
-            "hangs",
-            700,
-        );
+    // Entries of one group end in the same digits.
+    for number in 0..2 * WAL_ENTRIES_PER_CALL_MAX {
+        seed_wal(&host, &format!("{number:04}-hanging"), "hangs", 700);
     }
-    seed_wal(&host, "7fffffff-good", "token", 700);
-    seed_wal(&host, "ffffffff-good", "token", 700);
+    seed_wal(&host, "0777-working", "token", 700);
+    seed_wal(&host, "9999-working", "token", 700);
     let began = host.clock.now();
     let error = TOY.handle(&host, &rollback_request(false)).unwrap_err().to_string();
-    assert_eq!(host.storage.list("undone/").unwrap(), ["7fffffff-good", "ffffffff-good"], "in the first call");
-    // The first one, and as many afterwards as there is time for.
+    assert_eq!(host.storage.list("undone/").unwrap(), ["0777-working", "9999-working"], "in the first call");
     assert!(error.starts_with("2 failures: "), "{error}");
     assert_eq!(host.clock.now() - began, Duration::from_secs(10));
+}
+
+#[test]
+fn beside_upstreams_that_hang_each_other_one_has_its_turn() {
+    let host = TestHost::new();
+    for number in 0..50 {
+        for upstream in ["hanging-1", "hanging-2", "hanging-3"] {
+            seed_wal(&host, &format!("{number:04}-{upstream}"), "hangs", 700);
+        }
+    }
+    seed_wal(&host, "0000-working", "token", 700);
+    let mut calls = 0;
+    while host.storage.list("undone/").unwrap().is_empty() {
+        assert!(TOY.handle(&host, &rollback_request(false)).is_err());
+        calls += 1;
+        assert!(calls < 20, "an entry beside hanging upstreams does not get its turn");
+    }
 }

@@ -21,9 +21,9 @@ const IN_CHILD: &str = "HARDENED_CHILD";
 /// A command for a copy of a program, as a user without rights if this user may become another one.
 fn as_nobody(program: &Path, folder: &Path) -> Command {
     let copy = folder.join("program");
-    // Another process copies it: the system starts no program that is open for writing (`ETXTBSY`), and whatever another
-    // test starts inherits all open files of this process for a moment.
-    assert!(Command::new("cp").args([program, &copy]).status().unwrap().success());
+    // Another process makes the copy: the system starts no program that is open for writing (`ETXTBSY`), and a process that
+    // another test starts inherits all open files of this process for a moment.
+    assert!(Command::new("install").args(["-m", "755"]).args([program, &copy]).status().unwrap().success());
     fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
     let mut command = Command::new(copy);
     if rustix::process::geteuid().is_root() {

@@ -105,7 +105,7 @@ const CRATES: [Floors; 11] = [
             "pattern",
             "wal",
             "passed_over",
-            "slow_ones",
+            "turns",
             "secret_class",
             "table",
             "openapi",

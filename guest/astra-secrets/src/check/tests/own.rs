@@ -11,11 +11,11 @@ fn edit_config(mount: &Mount, fields: Value) {
     mount.host.storage.seed(&key, config.to_string());
 }
 
-fn seed_entry(mount: &Mount, number: u32, org_id: &str, created_at: u64) {
+fn seed_entry(mount: &Mount, number: usize, org_id: &str, created_at: u64) {
     let data =
         json!({ "orgId": org_id, "origin": "https://x", "mark": format!("vault-mark:x:{number:032}"), "roles": [] });
     let entry = json!({ "type": "astra_token", "data": data, "created_at": created_at });
-    mount.host.storage.seed(&format!("wal/{number:08}"), entry.to_string());
+    mount.host.storage.seed(&Mount::entry_key(org_id, &format!("{number:08}")), entry.to_string());
 }
 
 #[test]

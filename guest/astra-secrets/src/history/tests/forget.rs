@@ -8,7 +8,7 @@ use secrets_framework::testing::StorageCall;
 use serde_json::{Value, json};
 
 use super::{app, events, read_as, shown};
-use crate::limits::{HISTORY_KEPT, LEASE_END_MARGIN, QUEUED_TASKS_PER_ROLLBACK_MAX, TASK_ALONE};
+use crate::limits::{HISTORY_KEPT, LEASE_END_MARGIN, QUEUED_TOKENS_PER_ROLLBACK_MAX, TASK_ALONE};
 use crate::testing::{Leased, Mount, ORG_A, task_key};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -95,7 +95,7 @@ fn a_call_has_a_limit_and_the_next_goes_on() {
     let at = mount.host.clock.now().as_secs() + HISTORY_KEPT.as_secs();
     let ended =
         json!({ "events": [], "ended": { "at": mount.host.clock.now().as_secs(), "how": "revoked", "facts": {} } });
-    let max = QUEUED_TASKS_PER_ROLLBACK_MAX as usize;
+    let max = QUEUED_TOKENS_PER_ROLLBACK_MAX;
     for number in 0..max + 1 {
         mount.host.storage.seed(&format!("history/{ORG_A}/T{number}"), ended.to_string());
         mount.host.storage.seed(&task_key("token", at, &format!("{ORG_A}.T{number}")), "{}");
@@ -125,7 +125,7 @@ fn a_call_in_between_looks_at_no_history_and_each_hour_one_costs_a_list_and_a_wr
     // The call that finds no earlier hour any more notes that.
     calls();
     let idle = calls();
-    assert_eq!(idle, [3, 6, 0]);
+    assert_eq!(idle, [3, 5, 0]);
     mount.host.clock.advance(HOUR);
     assert_eq!(calls(), [idle[0], idle[1], 1], "the folders of hours instead of the hour that runs");
     assert_eq!(calls(), idle);

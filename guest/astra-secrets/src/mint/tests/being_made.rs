@@ -19,15 +19,16 @@ fn with_a_mint_that_ends_before(look: &str) -> Mount {
     let record = storage.snapshot().remove(&format!("token/{client_id}")).unwrap();
     let index = storage.snapshot().remove(&format!("client-index/{ORG_A}/{client_id}")).unwrap();
     let mark = &storage.json(&record.key)["mark"];
+    let key = Mount::entry_key(ORG_A, "made");
     let data = json!({ "orgId": ORG_A, "origin": "", "mark": mark, "roles": [], "roleName": "reader" });
-    storage.seed("wal/made", json!({ "type": INTENT_KIND, "data": data, "created_at": 0 }).to_string());
+    storage.seed(&key, json!({ "type": INTENT_KIND, "data": data, "created_at": 0 }).to_string());
     storage.remove(&record.key);
     storage.remove(&index.key);
     let other = mount.clone();
     storage.before_next(StorageCall::List, look, move || {
         other.host.storage.seed(&index.key, index.value.clone());
         other.host.storage.seed(&record.key, record.value.clone());
-        other.host.storage.remove("wal/made");
+        other.host.storage.remove(&key);
     });
     mount
 }

@@ -138,7 +138,7 @@ fn an_unsettled_mint_keeps_what_could_settle_it() {
             "type": crate::mint::INTENT_KIND, "created_at": 1_767_225_600,
             "data": { "orgId": ORG_A, "origin": "https://api.astra.datastax.com", "mark": format!("vault-mark:x:{:032}", 1), "roles": [] },
         });
-        mount.host.storage.seed("wal/11111111-1111-4111-8111-111111111111", entry.to_string());
+        mount.host.storage.seed(&crate::testing::Mount::entry_key(ORG_A, "x"), entry.to_string());
         if delete {
             mount.delete(&path_a(), json!({})).done();
         } else {

@@ -12,7 +12,7 @@ use crate::testing::{Leased, Mount, ORG_A, task_key};
 /// admin tokens, and lists
 /// write-ahead entries (twice, for a start in their midst), the hour that runs in the schedule queue, static roles,
 /// tokens with reads, and retired configs.
-const IDLE: [u64; 4] = [3, 6, 0, 0];
+const IDLE: [u64; 4] = [3, 5, 0, 0];
 
 fn calls(mount: &Mount) -> [u64; 4] {
     [StorageCall::Get, StorageCall::List, StorageCall::Put, StorageCall::Delete]

@@ -346,7 +346,7 @@ fn a_call_costs_what_is_due_and_not_what_is_stored() {
 #[test]
 fn a_call_rotates_a_bounded_number() {
     let mount = Mount::new();
-    let many = SCHEDULED_TASKS_PER_ROLLBACK_MAX as usize + 1;
+    let many = SCHEDULED_TASKS_PER_ROLLBACK_MAX + 1;
     for number in 0..many {
         mount.daily(&format!("app{number}"));
     }

@@ -75,7 +75,7 @@ fn a_record_with_an_open_entry() {
     let mark = mount.host.storage.json(&format!("token/{client_id}"))["mark"].clone();
     let data = json!({ "orgId": ORG_A, "origin": ASTRA, "mark": mark, "roles": [] });
     let entry = json!({ "type": "astra_token", "created_at": 0, "data": data });
-    mount.host.storage.seed("wal/x", entry.to_string());
+    mount.host.storage.seed(&Mount::entry_key(ORG_A, "x"), entry.to_string());
     mount.host.clock.advance(LATER);
     mount.astra.set_expiry(&client_id, "2025-01-01T00:00:00Z");
     nothing_is_removed(&mount);

@@ -106,8 +106,8 @@ fn two_in_one_call_share_its_processor_time() {
         mount.host.http.clear();
         mount.rollback().unwrap();
         let mut clients: Vec<String> = mount.host.http.requests().into_iter().map(|sent| sent.client_id).collect();
-        clients.dedup();
         clients.sort();
+        clients.dedup();
         clients
     };
     // Organizations take turns, from a random one.
