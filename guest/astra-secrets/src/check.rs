@@ -19,6 +19,7 @@ use crate::astra_role::{self, Room};
 use crate::client::AstraClient;
 use crate::config::OrgConfig;
 use crate::limits::{CHECK_NAMES_SHOWN_MAX, CHECK_REQUEST_TIMEOUT};
+use crate::mint;
 use crate::read_only;
 
 use roles::StoredRoles;
@@ -120,7 +121,7 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
     let made = tried.as_ref().and_then(|tried| tried.skew);
     let open = standing::open_entries(context, config)?;
     let roles = StoredRoles::load(context, config)?;
-    let unreadable = standing::unreadable_entries(context)?;
+    let unreadable = mint::unreadable_entries(context)?;
     if let Some(listed) = answers.roles() {
         astra_role::note(context, &config.org_id, listed, &Room::new());
     }

@@ -252,12 +252,11 @@ pub(crate) const TOKENS_COUNTED_MAX: usize = 200_000;
 /// Tokens of an organization from which on their number is kept, and not counted for each who asks: one page of names.
 pub(crate) const TOKENS_KEPT_COUNT_MIN: usize = 1_000;
 
-/// Tokens of all organizations that one rollback call counts: with those of a scheduled tidy
-/// ([`TIDY_COMPARED_MAX`]) and of the schedule queue ([`QUEUE_NAMES_MAX`]) below the host's 250,000 names for a request.
+/// Tokens of all organizations that one rollback call counts: with those of a scheduled tidy ([`TIDY_COMPARED_MAX`]), 20,000
+/// of the schedule queue and 20,000 write-ahead entries below the host's 250,000 names for a request.
 pub(crate) const TOKENS_RECOUNTED_MAX: usize = 100_000;
 
-/// How long a kept number counts while the walk of the index goes on: the walk rests for an hour ([`INDEX_WALK_PAUSE`]), and takes
-/// a step of two hundred tokens a minute.
+/// How long a kept number counts while the walk of the index goes on, which takes two hundred tokens a minute and rests an hour.
 pub(crate) const TOKENS_RECOUNT_PAUSE: Duration = Duration::from_secs(10 * 60);
 
 /// Write-ahead entries of an organization, or of a mount, looked through: one read each of the host's 10,000 for a request.
@@ -277,15 +276,13 @@ pub(crate) const SCHEDULE_BYTES_MAX: usize = 128;
 /// Shortest window: a few of the server's calls, so that one that fails is not the last.
 pub(crate) const SCHEDULE_WINDOW_MIN: Duration = Duration::from_secs(5 * 60);
 
-/// Tasks of one kind in the schedule queue, tokens apart, that one rollback call does; the next call goes on.
-pub(crate) const SCHEDULED_TASKS_PER_ROLLBACK_MAX: usize = 50;
-
-/// Tasks of tokens in the schedule queue that one rollback call looks at: some four calls each of the host's 10,000, and
-/// more than a busy mount queues in a minute.
-pub(crate) const QUEUED_TOKENS_PER_ROLLBACK_MAX: usize = 1_000;
-
 /// Due tasks of one kind in the schedule queue that one rollback call lists, to take those of each organization in turn.
-pub(crate) const QUEUED_TASKS_LISTED_MAX: u32 = 10_000;
+pub(crate) const QUEUED_TASKS_LISTED_MAX: usize = 5_000;
+
+/// Of these, tasks of tokens that one rollback call looks at: some four calls each of the host's 10,000.
+pub(crate) const QUEUED_TOKENS_PER_ROLLBACK_MAX: usize = 1_000;
+/// Of these, tasks of each other kind that one rollback call does; the next call goes on.
+pub(crate) const SCHEDULED_TASKS_PER_ROLLBACK_MAX: usize = 50;
 
 /// Tasks of tokens that move in one transaction, well below what one entry of the server's log may hold.
 pub(crate) const QUEUED_TOKENS_PER_WRITE: usize = 50;

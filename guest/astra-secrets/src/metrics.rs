@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::admin_end::{self, AdminEnd};
 use crate::config::{self, OrgConfig};
-use crate::limits::METRICS_ORGANIZATIONS_MAX;
+use crate::limits::{METRICS_ORGANIZATIONS_MAX, QUEUED_TASKS_LISTED_MAX};
 use crate::mint;
 use crate::names::OrgId;
 use crate::read_only;
@@ -148,7 +148,7 @@ fn tokens_by_role(context: &Context<'_>) -> Result<[Family; 4], Error> {
 fn rotations_due(context: &Context<'_>) -> Result<Family, Error> {
     // Not this very second: a look at the hour that has begun may write, and metrics are read on standbys, too.
     let until = context.now().as_secs().saturating_sub(1);
-    let due = schedule_queue::due(context, &[Kind::RotateAdmin, Kind::RotateStatic], until)?;
+    let due = schedule_queue::due(context, &[Kind::RotateAdmin, Kind::RotateStatic], until, QUEUED_TASKS_LISTED_MAX)?;
     let mut family = Family::new("astra_rotations_due", "Rotations that are due and not done yet, by kind.");
     let of = |is_it: fn(&Task) -> bool| count(due.iter().filter(|due| is_it(&due.task)).count());
     family.add_labelled(&[("kind", TokenKind::Admin.as_str())], of(|task| matches!(task, Task::RotateAdmin(_))));

@@ -42,7 +42,7 @@ fn run_queue(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     let now = context.now();
     // When the mount goes, the margin of leases that have ended is not waited for.
     let until = if immediate { now + LEASE_END_MARGIN } else { now };
-    let due = schedule_queue::due(context, &Kind::ALL, until.as_secs())?;
+    let due = schedule_queue::due(context, &Kind::ALL, until.as_secs(), QUEUED_TASKS_LISTED_MAX)?;
     let ended = ending::run_due(context, &due, immediate);
     if read_only::is_read_only(context) {
         return keep_due(context, ended?, &due, immediate);
@@ -54,8 +54,11 @@ fn run_queue(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     }
     let deadline = context.now() + ROLLBACK_BUDGET;
     let tidies = due.iter().any(|due| matches!(due.task, Task::Tidy(_)));
+    // A piece of work with an Astra that hangs takes all of the time, so each of the two is the first one in some calls.
+    let looks_first = context.now().as_secs() / 60 % 2 == 1;
+    let looked_first = if looks_first { look_at_held(context, deadline) } else { Ok(()) };
     let worked = work(context, due, deadline);
-    let looked = look_at_held(context, deadline);
+    let looked = if looks_first { looked_first } else { look_at_held(context, deadline) };
     // A tidy takes the processor time that one call has for lists.
     let ends_known = if tidies { Ok(()) } else { admin_end::look(context, deadline) };
     ended.and(worked).and(looked).and(ends_known)
@@ -64,9 +67,8 @@ fn run_queue(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
 /// Logs how many tokens with an end this mount still holds. The server sends the same call for a mount that is moved: so
 /// tokens with a longer grace period are left alone, and what is left is no error, by which a move would fail.
 fn log_left(context: &Context<'_>) -> Result<(), Error> {
-    let mut queued = schedule_queue::due(context, &[Kind::Token], u64::MAX)?;
+    let queued = schedule_queue::due(context, &[Kind::Token], u64::MAX, QUEUED_TOKENS_PER_ROLLBACK_MAX)?;
     let are_all = queued.len() < QUEUED_TOKENS_PER_ROLLBACK_MAX;
-    queued.truncate(QUEUED_TOKENS_PER_ROLLBACK_MAX);
     let left = ending::count_left(context, &queued)?;
     if left > 0 || !are_all {
         let left = if are_all { left.to_string() } else { format!("{left} or more") };
@@ -80,7 +82,7 @@ fn look_at_held(context: &Context<'_>, deadline: Duration) -> Result<(), Error> 
     if !held_tokens::look(context, deadline)? {
         return Ok(());
     }
-    let due = schedule_queue::due(context, &[Kind::RotateStatic], context.now().as_secs())?;
+    let due = schedule_queue::due(context, &[Kind::RotateStatic], context.now().as_secs(), QUEUED_TASKS_LISTED_MAX)?;
     work(context, due, deadline)
 }
 
@@ -131,10 +133,10 @@ fn work_on(context: &Context<'_>, due: &QueuedTask) -> Result<(), Error> {
 /// The server goes on and forgets the storage of a mount that is being disabled, whatever is left there: then
 /// what is left is an error.
 fn keep_due(context: &Context<'_>, ended: usize, due: &[QueuedTask], immediate: bool) -> Result<(), Error> {
-    let entries = count(wal::all_ids(context)?.len(), OPEN_INTENTS_MAX);
+    let entries = count(wal::first_ids(context, OPEN_INTENTS_MAX)?.len(), OPEN_INTENTS_MAX);
     let scheduled = due.iter().filter(|due| !matches!(due.task, Task::Token(_))).count();
     let ended = count(ended, QUEUED_TOKENS_PER_ROLLBACK_MAX);
-    let scheduled = count(scheduled, QUEUED_TASKS_LISTED_MAX as usize);
+    let scheduled = count(scheduled, QUEUED_TASKS_LISTED_MAX);
     if [&entries, &ended, &scheduled].iter().all(|count| *count == "0") {
         return Ok(());
     }

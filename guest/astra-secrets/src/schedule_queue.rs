@@ -11,7 +11,7 @@ use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{LIST_PAGE, QUEUE_HOURS_PER_ROLLBACK_MAX, QUEUE_NAMES_MAX, QUEUED_TASKS_LISTED_MAX};
+use crate::limits::{LIST_PAGE, QUEUE_HOURS_PER_ROLLBACK_MAX, QUEUE_NAMES_MAX};
 use crate::names::OrgId;
 use crate::storage::key::{SCHEDULE_QUEUE_PREFIX, SCHEDULE_QUEUE_STATE_KEY, from_segment, segment};
 use crate::storage::{self, TokenRef, Write};
@@ -136,10 +136,10 @@ pub(crate) fn drop_entry(context: &Context<'_>, due: &QueuedTask) -> Result<(), 
     Ok(context.storage().delete(&due.key())?)
 }
 
-/// The tasks of these kinds that are due at `until`, as many of each kind as one call lists, the earliest first.
-pub(crate) fn due(context: &Context<'_>, kinds: &[Kind], until: u64) -> Result<Vec<QueuedTask>, Error> {
+/// The tasks of these kinds that are due at `until`, at most `max` of each kind, the earliest first.
+pub(crate) fn due(context: &Context<'_>, kinds: &[Kind], until: u64, max: usize) -> Result<Vec<QueuedTask>, Error> {
     let mut tasks = Vec::new();
-    let mut budgets: Vec<(Kind, u32)> = kinds.iter().map(|kind| (*kind, QUEUED_TASKS_LISTED_MAX)).collect();
+    let mut budgets: Vec<(Kind, usize)> = kinds.iter().map(|kind| (*kind, max)).collect();
     for hour in hours(context, until)? {
         let hour = folder(hour);
         for name in context.storage().list_page(&hour, "", LIST_PAGE)? {
@@ -147,7 +147,8 @@ pub(crate) fn due(context: &Context<'_>, kinds: &[Kind], until: u64) -> Result<V
             let budget = budgets.iter_mut().find(|(kind, left)| *left > 0 && is_its(kind));
             let Some((_, left)) = budget else { continue };
             let folder = format!("{hour}{name}");
-            visit_names(context, &folder, LIST_PAGE.min(*left), |name| {
+            let first = u32::try_from(*left).unwrap_or(LIST_PAGE).min(LIST_PAGE);
+            visit_names(context, &folder, first, |name| {
                 // A name that is not ours takes no place from others.
                 if let Some(task) = QueuedTask::of_key(&format!("{folder}{name}")) {
                     if task.at > until {

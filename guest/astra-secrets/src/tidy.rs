@@ -137,8 +137,8 @@ fn organizations(context: &Context<'_>, order: &Order) -> Result<BTreeSet<OrgId>
 fn ended_records(context: &Context<'_>, bounds: &Bounds<'_>) -> Result<BTreeMap<OrgId, BTreeSet<ClientId>>, Error> {
     let now = context.now();
     let mut ended: BTreeMap<OrgId, BTreeSet<ClientId>> = BTreeMap::new();
-    let due = schedule_queue::due(context, &[Kind::Token], (now + ENDED_RETRY_PAUSE).as_secs())?;
-    for due in due.into_iter().take(TIDY_ENDED_MAX) {
+    let until = (now + ENDED_RETRY_PAUSE).as_secs();
+    for due in schedule_queue::due(context, &[Kind::Token], until, TIDY_ENDED_MAX)? {
         let Task::Token(token) = due.task else { continue };
         if !bounds.look_at(1) {
             break;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Write-ahead entries whose names one call lists; most have some tens. More than
-/// an engine makes while its upstream is away for a day.
+/// Write-ahead entries whose names one call lists: 20 lists, and a twelfth of the
+/// names that the host lists for a request.
 pub(crate) const WAL_NAMES_MAX: usize = 20_000;
 
 /// Names that one storage call lists.

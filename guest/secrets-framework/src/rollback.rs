@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::host::{Replication, SystemViewError};
 use crate::limits::{ROLLBACK_FAILURES_SHOWN_MAX, WAL_ENTRIES_IMMEDIATE_MAX, WAL_ENTRIES_PER_CALL_MAX, WAL_TIME_MAX};
 use crate::passed_over::{self, PassedOver, own_error};
-use crate::turns::{random_below, take_turns};
+use crate::turns::take_turns;
 use crate::wal::{self, WalId};
 use crate::{Backend, Context, Error, Undo, UndoEntry};
 
@@ -66,32 +66,23 @@ fn in_use_since(context: &Context<'_>) -> Duration {
 /// are undone at one upstream, follow each other.
 fn undo_entries(context: &Context<'_>, undo: UndoEntry, immediate: bool, failures: &mut Vec<Error>) {
     let mut left = if immediate { WAL_ENTRIES_IMMEDIATE_MAX } else { WAL_ENTRIES_PER_CALL_MAX };
-    let mut ids = match wal::all_ids(context) {
+    let ids = match wal::ids_from_random(context) {
         Ok(ids) => ids,
         Err(error) => return failures.push(error),
     };
-    if ids.len() > 1 {
-        let first = random_below(context, ids.len());
-        ids.rotate_left(first);
-    }
     let in_use_since = if immediate { Duration::MAX } else { in_use_since(context) };
     let end = context.now() + WAL_TIME_MAX;
     let mut passed_over = Vec::new();
-    take_turns(
-        context,
-        &ids,
-        |id| id.group(),
-        end,
-        |id| {
-            match undo_entry(context, undo, id, in_use_since) {
-                Ok(Undo::Done) => {}
-                Ok(Undo::Impossible(reason)) => passed_over.push(PassedOver { key: wal::key(id), reason }),
-                Err(error) => failures.push(error),
-            }
-            left -= 1;
-            if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        },
-    );
+    let undo_next = |id: &WalId| {
+        match undo_entry(context, undo, id, in_use_since) {
+            Ok(Undo::Done) => {}
+            Ok(Undo::Impossible(reason)) => passed_over.push(PassedOver { key: wal::key(id), reason }),
+            Err(error) => failures.push(error),
+        }
+        left -= 1;
+        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    take_turns(context, &ids, |id| id.group(), end, undo_next);
     failures.extend(passed_over::log_new(context, PASSED_OVER, &passed_over).err());
 }
 

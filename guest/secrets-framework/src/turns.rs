@@ -30,8 +30,26 @@ pub fn take_turns<T, K: Ord>(
     }
 }
 
+/// At most `max` of the items: of each upstream the first one, then of each the second one, and so on.
+pub fn share<T, K: Ord>(
+    context: &Context<'_>,
+    items: impl IntoIterator<Item = T>,
+    upstream: impl Fn(&T) -> K,
+    max: usize,
+) -> Vec<T> {
+    let mut upstreams = VecDeque::from(by_upstream(context, items, upstream));
+    let mut shared = Vec::new();
+    while let Some(mut items) = upstreams.pop_front().filter(|_| shared.len() < max) {
+        if let Some(item) = items.pop_front() {
+            shared.push(item);
+            upstreams.push_back(items);
+        }
+    }
+    shared
+}
+
 /// The items of each upstream in their order, and the upstreams in a random order.
-pub fn by_upstream<T, K: Ord>(
+fn by_upstream<T, K: Ord>(
     context: &Context<'_>,
     items: impl IntoIterator<Item = T>,
     upstream: impl Fn(&T) -> K,
@@ -49,7 +67,7 @@ pub fn by_upstream<T, K: Ord>(
 }
 
 /// A random number below `bound`, which is not 0.
-pub(crate) fn random_below(context: &Context<'_>, bound: usize) -> usize {
+fn random_below(context: &Context<'_>, bound: usize) -> usize {
     let mut random = [0; 8];
     context.host.random().fill(&mut random);
     usize::try_from(u64::from_le_bytes(random) % bound as u64).unwrap_or_default()
@@ -111,6 +129,23 @@ mod tests {
             assert!(order[4..].windows(2).all(|next| next[0][..1] != next[1][..1]), "{order:?}");
             assert_eq!(order.len(), 8);
         }
+    }
+
+    #[test]
+    fn no_upstream_takes_the_share_of_another() {
+        let host = TestHost::new();
+        let request = request(Operation::Rollback, "", Value::Null);
+        let context = Context { host: &host, request: &request };
+        let share = |max: usize| {
+            let items = ["a1", "a2", "a3", "a4", "b1", "b2", "c1"];
+            let mut shared = share(&context, items, |item| item.chars().next(), max);
+            shared.sort_unstable();
+            shared
+        };
+        assert_eq!(share(3), ["a1", "b1", "c1"]);
+        assert_eq!(share(6), ["a1", "a2", "a3", "b1", "b2", "c1"]);
+        assert_eq!(share(10).len(), 7);
+        assert_eq!(share(0), Vec::<&str>::new());
     }
 
     #[test]

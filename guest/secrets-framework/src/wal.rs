@@ -97,21 +97,22 @@ pub fn read(context: &Context<'_>, id: &WalId) -> Result<Option<WalEntry>, Error
     })
 }
 
-/// The IDs of all entries. Beyond a limit there are more, which get their turn when others have gone.
-pub fn all_ids(context: &Context<'_>) -> Result<Vec<WalId>, Error> {
+/// The IDs of the first `max` entries.
+pub fn first_ids(context: &Context<'_>, max: usize) -> Result<Vec<WalId>, Error> {
     let mut ids = Vec::new();
-    let mut after = String::new();
-    while ids.len() < WAL_NAMES_MAX {
-        let names = context.storage().list_page(PREFIX, &after, WAL_NAMES_PER_PAGE)?;
-        let Some(last) = names.last() else { break };
-        after.clone_from(last);
-        let is_last = names.len() < WAL_NAMES_PER_PAGE as usize;
-        // An entry under the prefix itself has no name, and no key under which it could be read.
-        ids.extend(names.into_iter().filter(|name| !name.is_empty() && !name.ends_with('/')).map(WalId));
-        if is_last {
-            break;
-        }
-    }
+    visit_ids(context, "", max, |id| ids.push(id))?;
+    Ok(ids)
+}
+
+/// The IDs of the entries from a random one on, up to a limit: where there are more, each has its turn in some calls.
+pub(crate) fn ids_from_random(context: &Context<'_>) -> Result<Vec<WalId>, Error> {
+    let start = random_uuid(context);
+    let mut ids = Vec::new();
+    visit_ids(context, &start, WAL_NAMES_MAX, |id| ids.push(id))?;
+    let left = WAL_NAMES_MAX - ids.len();
+    let mut before = first_ids(context, left)?;
+    before.retain(|id| id.0 <= start);
+    ids.extend(before);
     Ok(ids)
 }
 
@@ -120,13 +121,33 @@ pub fn all_ids(context: &Context<'_>) -> Result<Vec<WalId>, Error> {
 /// # Errors
 /// Also where there are too many entries to list all.
 pub fn ids_in(context: &Context<'_>, group: WalGroup) -> Result<Vec<WalId>, Error> {
-    let mut ids = all_ids(context)?;
-    if ids.len() >= WAL_NAMES_MAX {
-        return Err(Error::Internal(format!("more than {WAL_NAMES_MAX} write-ahead entries are open")));
+    let (end, mut ids) = (group.end(), Vec::new());
+    let listed = visit_ids(context, "", WAL_NAMES_MAX, |id| ids.extend((id.group() == end).then_some(id)))?;
+    if listed >= WAL_NAMES_MAX {
+        return Err(Error::Internal(format!("{WAL_NAMES_MAX} or more write-ahead entries are open")));
     }
-    let end = group.end();
-    ids.retain(|id| id.group() == end);
     Ok(ids)
+}
+
+/// Visits the IDs of at most `max` entries after the name `after`, and answers of how many.
+fn visit_ids(context: &Context<'_>, after: &str, max: usize, mut visit: impl FnMut(WalId)) -> Result<usize, Error> {
+    let (mut visited, mut after) = (0, after.to_owned());
+    while visited < max {
+        let page = u32::try_from(max - visited).unwrap_or(WAL_NAMES_PER_PAGE).min(WAL_NAMES_PER_PAGE);
+        let names = context.storage().list_page(PREFIX, &after, page)?;
+        let is_last = names.len() < page as usize;
+        let Some(last) = names.last() else { break };
+        after.clone_from(last);
+        // An entry under the prefix itself has no name, and no key under which it could be read.
+        for name in names.into_iter().filter(|name| !name.is_empty() && !name.ends_with('/')) {
+            visit(WalId(name));
+            visited += 1;
+        }
+        if is_last {
+            break;
+        }
+    }
+    Ok(visited)
 }
 
 /// A random UUID (version 4), as the server's framework names entries.
@@ -172,14 +193,14 @@ mod tests {
         let expected = r#"{"type":"astra_token","data":{"mark":"m"},"created_at":1767225600}"#;
         assert_eq!(String::from_utf8(stored.value).unwrap(), expected);
 
-        assert_eq!(all_ids(&context).unwrap(), std::slice::from_ref(&id));
+        assert_eq!(first_ids(&context, 10).unwrap(), std::slice::from_ref(&id));
         assert_eq!(read(&context, &id).unwrap().unwrap().data, json!({"mark": "m"}));
         delete(&context, &id).unwrap();
         delete(&context, &id).unwrap();
         assert_eq!(read(&context, &id), Ok(None));
         assert!(host.storage.keys().is_empty());
         put_again(&context, &id, "astra_token", json!({"mark": "m"})).unwrap();
-        assert_eq!(all_ids(&context).unwrap(), [id]);
+        assert_eq!(first_ids(&context, 10).unwrap(), [id]);
     }
 
     #[test]
@@ -196,23 +217,28 @@ mod tests {
         assert!(found.len() == 2 && found.contains(&first) && found.contains(&second), "{found:?}");
         assert_eq!(ids_in(&context, WalGroup(0x1_0007)).unwrap(), [other]);
         assert_eq!(ids_in(&context, WalGroup(9)).unwrap(), []);
-        assert_eq!(all_ids(&context).unwrap().len(), 7);
+        assert_eq!((first_ids(&context, 10).unwrap().len(), first_ids(&context, 3).unwrap().len()), (7, 3));
     }
 
     #[test]
-    fn more_entries_than_are_listed_are_told() {
+    fn more_entries_than_are_listed_are_told_and_each_is_listed_at_times() {
         let host = TestHost::new();
         let request = request(Operation::Rollback, "", Value::Null);
         let context = Context { host: &host, request: &request };
-        for number in 1..WAL_NAMES_MAX {
-            host.storage.seed(&format!("wal/{number:012}"), "");
+        let seed = |number: usize| host.storage.seed(&format!("wal/{:012x}", number * 0x0a00_0000), "");
+        (1..WAL_NAMES_MAX).for_each(seed);
+        assert_eq!(ids_in(&context, WalGroup(1)).unwrap(), []);
+        assert_eq!(ids_from_random(&context).unwrap().len(), WAL_NAMES_MAX - 1);
+        (WAL_NAMES_MAX..=WAL_NAMES_MAX + 1_000).for_each(seed);
+        let error = ids_in(&context, WalGroup(1)).unwrap_err().to_string();
+        assert!(error.contains("20000 or more"), "{error}");
+        let mut listed = std::collections::BTreeSet::new();
+        for _ in 0..50 {
+            let ids = ids_from_random(&context).unwrap();
+            assert_eq!(ids.len(), WAL_NAMES_MAX);
+            listed.extend(ids.into_iter().map(|id| id.0));
         }
-        assert_eq!(ids_in(&context, WalGroup(0)).unwrap(), []);
-        host.storage.seed("wal/x", "");
-        let error = ids_in(&context, WalGroup(0)).unwrap_err().to_string();
-        assert!(error.contains("more than 20000"), "{error}");
-        host.storage.seed("wal/y", "");
-        assert_eq!(all_ids(&context).unwrap().len(), WAL_NAMES_MAX);
+        assert_eq!(listed.len(), WAL_NAMES_MAX + 1_000);
     }
 
     #[test]

@@ -22,14 +22,6 @@ pub(super) fn open_entries(context: &Context<'_>, config: &OrgConfig) -> Result<
     }
 }
 
-/// Keys of write-ahead entries that this engine cannot undo; none where the mount has too many entries to look at.
-pub(super) fn unreadable_entries(context: &Context<'_>) -> Result<Vec<String>, Error> {
-    match mint::unreadable_entries(context) {
-        Err(Error::Internal(_)) => Ok(Vec::new()),
-        unreadable => unreadable,
-    }
-}
-
 /// Do mints that failed come to their end?
 pub(super) fn pending_wal(context: &Context<'_>, open: Result<&OpenMarks, &String>) -> Item {
     let open = match open {

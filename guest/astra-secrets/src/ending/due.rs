@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use secrets_framework::turns::{by_upstream, take_turns};
+use secrets_framework::turns::{share, take_turns};
 use secrets_framework::{Context, Error};
 
 use super::{Patience, Target, end_token};
@@ -64,9 +64,7 @@ pub(crate) fn run_due(context: &Context<'_>, tasks: &[QueuedTask], immediate: bo
     let begin_until = context.now() + ROLLBACK_BUDGET;
     let when = if immediate { When::MountGoes } else { When::Due };
     let due = tasks.iter().filter_map(|task| Some(Due { token: token_of(task)?, task }));
-    // The first ones of an order in which each organization comes first at times.
-    let due = by_upstream(context, due, |due| &due.token.org_id).into_iter().flatten();
-    let due: Vec<Due<'_>> = due.take(QUEUED_TOKENS_PER_ROLLBACK_MAX).collect();
+    let due = share(context, due, |due| &due.token.org_id, QUEUED_TOKENS_PER_ROLLBACK_MAX);
     let (mut over, mut result) = (Vec::new(), Ok(0));
     for due in due.chunks(QUEUED_TOKENS_PER_WRITE) {
         if context.now() > begin_until {

@@ -181,18 +181,21 @@ pub(crate) fn open_marks(context: &Context<'_>, org_id: &OrgId) -> Result<OpenMa
 
 /// When each of the mount's unsettled mints was noted, in seconds since 1970-01-01T00:00:00Z.
 pub(crate) fn open_times(context: &Context<'_>) -> Result<Vec<u64>, Error> {
+    let ids = wal::first_ids(context, OPEN_INTENTS_MAX)?;
     let mut times = Vec::new();
-    visit_open(context, &wal::all_ids(context)?, |_, intent| {
+    visit_open(context, &ids, |_, intent| {
         times.extend(intent.map(|(_, noted)| noted));
         true
     })?;
+    check_are_all(&ids)?;
     Ok(times)
 }
 
-/// Keys of the mount's write-ahead entries that cannot be read, or that this engine cannot undo.
+/// Keys of write-ahead entries of the mount that cannot be read, or that this engine cannot undo. Beyond a limit, entries
+/// are not looked at.
 pub(crate) fn unreadable_entries(context: &Context<'_>) -> Result<Vec<String>, Error> {
     let mut keys = Vec::new();
-    visit_open(context, &wal::all_ids(context)?, |key, intent| {
+    visit_open(context, &wal::first_ids(context, OPEN_INTENTS_MAX)?, |key, intent| {
         keys.extend(intent.is_none().then_some(key));
         true
     })?;
@@ -237,23 +240,36 @@ fn visit_open_of(
     org_id: &OrgId,
     mut visit: impl FnMut(IntentData, u64) -> bool,
 ) -> Result<usize, Error> {
+    let mut ids = wal::ids_in(context, group_of(org_id))?;
+    ids.truncate(OPEN_INTENTS_MAX);
     let mut read = 0;
-    visit_open(context, &wal::ids_in(context, group_of(org_id))?, |_, intent| {
+    let is_told_to_stop = visit_open(context, &ids, |_, intent| {
         read += 1;
         let own = intent.filter(|(data, _)| data.org_id == org_id.as_str());
         own.is_none_or(|(data, noted)| visit(data, noted))
     })?;
+    if !is_told_to_stop {
+        check_are_all(&ids)?;
+    }
     Ok(read)
 }
 
+/// Fails where more entries may be open than are looked through.
+fn check_are_all(ids: &[WalId]) -> Result<(), Error> {
+    if ids.len() >= OPEN_INTENTS_MAX {
+        return Err(Error::Internal(format!("{OPEN_INTENTS_MAX} or more write-ahead entries are open")));
+    }
+    Ok(())
+}
+
 /// Visits write-ahead entries, each with what it says and when it was noted, until told to stop; none of one that
-/// cannot be read, or is not of a mint.
+/// cannot be read, or is not of a mint. Answers whether it was told to stop.
 fn visit_open(
     context: &Context<'_>,
     ids: &[WalId],
     mut visit: impl FnMut(String, Option<(IntentData, u64)>) -> bool,
-) -> Result<(), Error> {
-    for id in ids.iter().take(OPEN_INTENTS_MAX) {
+) -> Result<bool, Error> {
+    for id in ids {
         let intent = match read_own(context, id)? {
             Ok(None) => continue,
             Ok(Some(entry)) if entry.kind == INTENT_KIND => {
@@ -262,13 +278,10 @@ fn visit_open(
             Ok(Some(_)) | Err(_) => None,
         };
         if !visit(wal::key(id), intent) {
-            return Ok(());
+            return Ok(true);
         }
     }
-    if ids.len() >= OPEN_INTENTS_MAX {
-        return Err(Error::Internal(format!("more than {OPEN_INTENTS_MAX} write-ahead entries are open")));
-    }
-    Ok(())
+    Ok(false)
 }
 
 /// Reads a write-ahead entry, for those who look at many: the outer error is a failure of storage as a whole, by which

@@ -16,6 +16,9 @@ use crate::testing::{Mount, ORG_A, task_key};
 
 const HOUR: u64 = 3_600;
 
+/// As many of each kind.
+const MAX: usize = 1_000;
+
 fn now(mount: &Mount) -> u64 {
     mount.host.clock.now().as_secs()
 }
@@ -23,7 +26,7 @@ fn now(mount: &Mount) -> u64 {
 fn due(mount: &Mount) -> Vec<QueuedTask> {
     let request = request(Operation::Rollback, "", Value::Null);
     let context = Context { host: &mount.host, request: &request };
-    super::due(&context, &Kind::ALL, now(mount)).unwrap()
+    super::due(&context, &Kind::ALL, now(mount), MAX).unwrap()
 }
 
 fn seed(mount: &Mount, kind: &str, at: u64, what: &str) {
@@ -80,7 +83,7 @@ fn tasks_of_one_kind_however_many_take_no_place_of_another_kind() {
     let start = now(&mount);
     // Of each hour more tokens than one call lists, and one task of each other kind.
     for hour in 0..3 {
-        for number in 0..=QUEUED_TASKS_LISTED_MAX {
+        for number in 0..=MAX {
             seed(&mount, "token", start + hour * HOUR, &format!("{ORG_A}.T{hour}x{number}"));
         }
         let at = start + hour * HOUR + 1;
@@ -90,7 +93,7 @@ fn tasks_of_one_kind_however_many_take_no_place_of_another_kind() {
     }
     mount.host.clock.advance(Duration::from_secs(3 * HOUR));
     let due = due(&mount);
-    assert_eq!(count(&due, |task| matches!(task, Task::Token(_))), QUEUED_TASKS_LISTED_MAX as usize);
+    assert_eq!(count(&due, |task| matches!(task, Task::Token(_))), MAX);
     assert_eq!(count(&due, |task| !matches!(task, Task::Token(_))), 9);
     assert!(due.is_sorted_by_key(|due| due.at));
 }
@@ -99,12 +102,12 @@ fn tasks_of_one_kind_however_many_take_no_place_of_another_kind() {
 fn each_kind_has_a_budget() {
     let mount = Mount::new();
     let at = now(&mount);
-    for number in 0..=QUEUED_TASKS_LISTED_MAX {
+    for number in 0..=MAX {
         seed(&mount, "tidy", at, &format!("org{number}"));
         seed(&mount, "rotate-admin", at, &format!("org{number}"));
         seed(&mount, "rotate-static", at, &format!("org{number}.app"));
     }
-    assert_eq!(due(&mount).len(), 3 * QUEUED_TASKS_LISTED_MAX as usize);
+    assert_eq!(due(&mount).len(), 3 * MAX);
 }
 
 #[test]

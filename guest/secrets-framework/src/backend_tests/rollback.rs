@@ -72,6 +72,23 @@ fn entries_are_kept_while_the_upstream_is_read_only() {
 }
 
 #[test]
+fn the_first_call_after_a_read_only_upstream_does_no_more_than_any_other() {
+    let host = TestHost::new();
+    for number in 0..WAL_ENTRIES_PER_CALL_MAX + 10 {
+        seed_wal(&host, &format!("{number:04}-entry"), "token", 7 * 24 * 3600);
+    }
+    host.system_view.set_upstream_read_only(true);
+    for _ in 0..3 {
+        TOY.handle(&host, &rollback_request(false)).unwrap();
+    }
+    host.system_view.set_upstream_read_only(false);
+    TOY.handle(&host, &rollback_request(false)).unwrap();
+    assert_eq!(host.storage.list("wal/").unwrap().len(), 10);
+    TOY.handle(&host, &rollback_request(false)).unwrap();
+    assert_eq!(host.storage.list("wal/").unwrap().len(), 0);
+}
+
+#[test]
 fn failing_entries_are_reported_kept_and_block_nobody() {
     let host = TestHost::new();
     seed_wal(&host, "a", "stuck", 700);

@@ -125,7 +125,7 @@ fn a_call_in_between_looks_at_no_history_and_each_hour_one_costs_a_list_and_a_wr
     // The call that finds no earlier hour any more notes that.
     calls();
     let idle = calls();
-    assert_eq!(idle, [3, 5, 0]);
+    assert_eq!(idle, [3, 6, 0]);
     mount.host.clock.advance(HOUR);
     assert_eq!(calls(), [idle[0], idle[1], 1], "the folders of hours instead of the hour that runs");
     assert_eq!(calls(), idle);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secrets_framework::Operation;
-use secrets_framework::host::{HttpError, Loss};
+use secrets_framework::host::{HttpError, Loss, SystemView};
 use secrets_framework::testing::StorageCall;
 use serde_json::{Value, json};
 
@@ -114,13 +114,17 @@ fn who_looks_for_entries_of_an_organization_reads_none_of_another_however_many_a
     assert!(mount.host.storage.calls(StorageCall::Get) < 10);
     let limited = mount.send(Operation::Read, &format!("creds/{ORG_A}/limited"), Value::Null);
     let error = limited.0.unwrap_err().to_string();
-    assert!(error.contains("more than 2000 write-ahead entries are open"), "{error}");
+    assert!(error.contains("2000 or more write-ahead entries are open"), "{error}");
     Leased::of(mount.creds());
 
     let check = mount.send(Operation::Read, &format!("config/{ORG_B}/check"), Value::Null).data();
     assert_eq!((&check["pending_wal"]["ok"], &check["entries"]["ok"]), (&json!("yes"), &json!("yes")), "{check}");
     mount.revoke(mount.lease(made.secret)).0.unwrap();
-    mount.write("tidy", json!({ "org_id": ORG_B, "dry_run": false })).data();
+    let uuid = SystemView::backend_uuid(&*mount.host.system_view);
+    mount.astra.make_outside_in(ADMIN_B, "Orphan", &format!("vault-mark:{uuid}:{:032}", 7));
+    mount.host.clock.advance(LATER);
+    let tidied = mount.write("tidy", json!({ "org_id": ORG_B, "dry_run": false })).data();
+    assert_eq!(tidied["removed"], json!(["Orphan"]), "{tidied}");
     mount.send(Operation::Delete, &format!("config/{ORG_B}"), Value::Null).0.unwrap();
     assert!(!mount.host.storage.keys().contains(&format!("retired-config/{ORG_B}")));
 }
