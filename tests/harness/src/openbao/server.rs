@@ -406,6 +406,24 @@ impl Server {
         assert!(comes_true(longest, condition), "waited {longest:?} for {what}");
     }
 
+    /// The OpenAPI document of all mounts, with their paths.
+    ///
+    /// # Panics
+    /// When the server answers another error than that of a mount that is being disabled: the server asks each mount, and
+    /// the plugin of that one has forgotten the mount already.
+    #[track_caller]
+    pub fn openapi_document(&self) -> Value {
+        let mut document = Value::Null;
+        self.wait_for("a document without a mount that is being disabled", || {
+            let reply = self.client().call("GET", "sys/internal/specs/openapi?generic_mount_paths=false", &Value::Null);
+            let is_going = reply.body.to_string().contains("no backend instance found");
+            assert!(reply.status < 300 || is_going, "{} {}", reply.status, reply.body);
+            document = reply.body;
+            reply.status < 300
+        });
+        document
+    }
+
     /// Waits for a line of the log. A plugin's line arrives a moment after the answer to its request.
     ///
     /// # Panics

@@ -68,8 +68,7 @@ fn help_and_openapi_show_the_hosts_paths() {
         let help = ask(&toys.mount, Verb::Help, path, Value::Null).expect(200);
         assert!(!help.text("help").is_empty() && !help.text("help").contains("A toy."), "{help:#?}");
     }
-    let document =
-        toys.server.client().must("GET", "sys/internal/specs/openapi?generic_mount_paths=false", &Value::Null);
+    let document = toys.server.openapi_document();
     for path in HOST_PATHS.into_iter().chain(["version"]) {
         let item = &document["paths"][format!("/{}/{path}", toys.name)];
         assert!(
