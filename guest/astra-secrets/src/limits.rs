@@ -252,8 +252,7 @@ pub(crate) const TOKENS_COUNTED_MAX: usize = 200_000;
 /// Tokens of an organization from which on their number is kept, and not counted for each who asks: one page of names.
 pub(crate) const TOKENS_KEPT_COUNT_MIN: usize = 1_000;
 
-/// Tokens of all organizations that one rollback call counts: with those of a scheduled tidy ([`TIDY_COMPARED_MAX`]), 20,000
-/// of the schedule queue and 20,000 write-ahead entries below the host's 250,000 names for a request.
+/// Tokens that one rollback call counts: with a tidy's ([`TIDY_COMPARED_MAX`]) and 40,000 other names below the host's 250,000.
 pub(crate) const TOKENS_RECOUNTED_MAX: usize = 100_000;
 
 /// How long a kept number counts while the walk of the index goes on, which takes two hundred tokens a minute and rests an hour.
@@ -279,9 +278,10 @@ pub(crate) const SCHEDULE_WINDOW_MIN: Duration = Duration::from_secs(5 * 60);
 /// Due tasks of one kind in the schedule queue that one rollback call lists, to take those of each organization in turn.
 pub(crate) const QUEUED_TASKS_LISTED_MAX: usize = 5_000;
 
-/// Of these, tasks of tokens that one rollback call looks at: some four calls each of the host's 10,000.
+/// Due tasks of tokens that one rollback call looks at: some four calls each of the host's 10,000.
 pub(crate) const QUEUED_TOKENS_PER_ROLLBACK_MAX: usize = 1_000;
-/// Of these, tasks of each other kind that one rollback call does; the next call goes on.
+
+/// Due tasks of each other kind that one rollback call does; the next call goes on.
 pub(crate) const SCHEDULED_TASKS_PER_ROLLBACK_MAX: usize = 50;
 
 /// Tasks of tokens that move in one transaction, well below what one entry of the server's log may hold.

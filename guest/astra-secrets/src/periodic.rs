@@ -7,7 +7,7 @@ mod retired;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use secrets_framework::turns::take_turns;
+use secrets_framework::turns::{random_below, take_turns};
 use secrets_framework::{Context, Error, wal};
 
 use crate::admin_end;
@@ -52,16 +52,40 @@ fn run_queue(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     if immediate {
         return ended.and(log_left(context));
     }
+    ended.and(work_in_turn(context, due))
+}
+
+/// What has a deadline in common, so that what begins first may leave no time for the others.
+#[derive(Clone, Copy)]
+enum Part {
+    DueTasks,
+    HeldTokens,
+    AdminEnds,
+}
+
+/// Does the due tasks, and looks at held tokens and at the ends of admin tokens. With an Astra that hangs, each of the three
+/// may take all of the time, so a random one begins.
+fn work_in_turn(context: &Context<'_>, due: Vec<QueuedTask>) -> Result<(), Error> {
     let deadline = context.now() + ROLLBACK_BUDGET;
-    let tidies = due.iter().any(|due| matches!(due.task, Task::Tidy(_)));
-    // A piece of work with an Astra that hangs takes all of the time, so each of the two is the first one in some calls.
-    let looks_first = context.now().as_secs() / 60 % 2 == 1;
-    let looked_first = if looks_first { look_at_held(context, deadline) } else { Ok(()) };
-    let worked = work(context, due, deadline);
-    let looked = if looks_first { looked_first } else { look_at_held(context, deadline) };
+    let is_due = |is_it: fn(&Task) -> bool| due.iter().any(|due| is_it(&due.task));
     // A tidy takes the processor time that one call has for lists.
-    let ends_known = if tidies { Ok(()) } else { admin_end::look(context, deadline) };
-    ended.and(worked).and(looked).and(ends_known)
+    let tidies = is_due(|task| matches!(task, Task::Tidy(_)));
+    let mut parts = [Part::DueTasks, Part::HeldTokens, Part::AdminEnds];
+    if is_due(|task| !matches!(task, Task::Token(_))) {
+        let first = random_below(context, parts.len());
+        parts.rotate_left(first);
+    }
+    let (mut due, mut result) = (Some(due), Ok(()));
+    for part in parts {
+        let done = match part {
+            Part::DueTasks => work(context, due.take().unwrap_or_default(), deadline),
+            Part::HeldTokens => look_at_held(context, deadline),
+            Part::AdminEnds if tidies => Ok(()),
+            Part::AdminEnds => admin_end::look(context, deadline),
+        };
+        result = result.and(done);
+    }
+    result
 }
 
 /// Logs how many tokens with an end this mount still holds. The server sends the same call for a mount that is moved: so

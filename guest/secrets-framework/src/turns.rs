@@ -30,7 +30,7 @@ pub fn take_turns<T, K: Ord>(
     }
 }
 
-/// At most `max` of the items: of each upstream the first one, then of each the second one, and so on.
+/// At most `max` of the items: the first item of each upstream, then the second item of each, and so on.
 pub fn share<T, K: Ord>(
     context: &Context<'_>,
     items: impl IntoIterator<Item = T>,
@@ -67,7 +67,7 @@ fn by_upstream<T, K: Ord>(
 }
 
 /// A random number below `bound`, which is not 0.
-fn random_below(context: &Context<'_>, bound: usize) -> usize {
+pub fn random_below(context: &Context<'_>, bound: usize) -> usize {
     let mut random = [0; 8];
     context.host.random().fill(&mut random);
     usize::try_from(u64::from_le_bytes(random) % bound as u64).unwrap_or_default()

@@ -225,7 +225,14 @@ mod tests {
         let host = TestHost::new();
         let request = request(Operation::Rollback, "", Value::Null);
         let context = Context { host: &host, request: &request };
-        let seed = |number: usize| host.storage.seed(&format!("wal/{:012x}", number * 0x0a00_0000), "");
+        let seed = |number: usize| host.storage.seed(&format!("wal/{:012x}", number * 0x3_0000_0000), "");
+        (1..10).map(|number| number * 2_000).for_each(seed);
+        for _ in 0..10 {
+            let mut ids: Vec<String> = ids_from_random(&context).unwrap().into_iter().map(|id| id.0).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            assert_eq!(ids.len(), 9);
+        }
         (1..WAL_NAMES_MAX).for_each(seed);
         assert_eq!(ids_in(&context, WalGroup(1)).unwrap(), []);
         assert_eq!(ids_from_random(&context).unwrap().len(), WAL_NAMES_MAX - 1);
@@ -235,8 +242,9 @@ mod tests {
         let mut listed = std::collections::BTreeSet::new();
         for _ in 0..50 {
             let ids = ids_from_random(&context).unwrap();
-            assert_eq!(ids.len(), WAL_NAMES_MAX);
-            listed.extend(ids.into_iter().map(|id| id.0));
+            let names: std::collections::BTreeSet<String> = ids.into_iter().map(|id| id.0).collect();
+            assert_eq!(names.len(), WAL_NAMES_MAX, "none twice");
+            listed.extend(names);
         }
         assert_eq!(listed.len(), WAL_NAMES_MAX + 1_000);
     }

@@ -2,6 +2,7 @@
 //! forgotten, and those that are damaged are logged, once.
 
 use secrets_framework::passed_over::{self, PassedOver};
+use secrets_framework::turns::random_below;
 use secrets_framework::{Context, Error};
 
 use crate::config::{self, Retired};
@@ -14,10 +15,15 @@ use crate::storage::{self, own_error};
 
 /// Forgets retired configs that only undone mints had still needed.
 pub(super) fn drop_unused(context: &Context<'_>) -> Result<(), Error> {
-    let retired = storage::first_keys_below(context.storage(), RETIRED_PREFIX, CONFIGS_MAX)?;
+    let mut retired = storage::first_keys_below(context.storage(), RETIRED_PREFIX, CONFIGS_MAX)?;
     // Before the index is filled, a token that would need one may not be known.
     if retired.is_empty() || !record::is_complete(context)? {
         return Ok(());
+    }
+    if retired.len() > 1 {
+        // Where a call cannot look at all, each organization is among the first ones in some calls.
+        let first = random_below(context, retired.len());
+        retired.rotate_left(first);
     }
     let (mut result, mut damaged) = (Ok(()), Vec::new());
     for org_id in retired.into_iter().map(OrgId::stored) {

@@ -259,6 +259,7 @@ fn a_rotation_that_dies_is_not_begun_again_at_once() {
     let mount = Mount::new();
     mount.set(json!({ "rotation_period": "24h" }));
     pass(&mount, DAY);
+    mount.has_looked();
     // The state of the schedule queue; four writes that move the task; the next notes the new token, and there the
     // process dies.
     mount.host.storage.die_at_write(6);

@@ -26,6 +26,11 @@ fn creds_of_b(mount: &Mount) -> crate::config::test_mount::Answered {
     mount.send(Operation::Read, &format!("creds/{ORG_B}/reader"), Value::Null)
 }
 
+/// A static role that is rotated once a day.
+fn daily() -> Value {
+    json!({ "role_ids": [ROLE_ID], "rotation_period": "24h" })
+}
+
 /// Rollback calls until `is_done`.
 #[track_caller]
 fn call_until(mount: &Mount, is_done: impl Fn() -> bool) {
@@ -66,12 +71,11 @@ fn an_organization_whose_astra_hangs_does_not_keep_ended_tokens_of_others_waitin
 #[test]
 fn an_organization_whose_astra_hangs_does_not_keep_scheduled_tasks_of_others_waiting() {
     let mount = of_two();
-    let daily = json!({ "role_ids": [ROLE_ID], "rotation_period": "24h" });
     for number in 0..=SCHEDULED_TASKS_PER_ROLLBACK_MAX {
-        mount.write(&format!("static-roles/{ORG_A}/app{number}"), daily.clone()).done();
+        mount.write(&format!("static-roles/{ORG_A}/app{number}"), daily()).done();
     }
     mount.host.clock.advance(Duration::from_secs(1));
-    mount.write(&format!("static-roles/{ORG_B}/app"), daily).done();
+    mount.write(&format!("static-roles/{ORG_B}/app"), daily()).done();
     mount.host.clock.advance(24 * HOUR);
     mount.has_looked();
     mount.astra.answer_bearer(ADMIN_A, Err(HttpError::TimedOut));
@@ -79,6 +83,28 @@ fn an_organization_whose_astra_hangs_does_not_keep_scheduled_tasks_of_others_wai
     call_until(&mount, || {
         mount.host.http.requests().iter().any(|sent| sent.client_id == "AdminOfB" && !sent.body.is_empty())
     });
+}
+
+#[test]
+fn rotations_of_an_organization_whose_astra_hangs_do_not_keep_the_looks_at_others_waiting() {
+    let mount = of_two();
+    for number in 0..=SCHEDULED_TASKS_PER_ROLLBACK_MAX {
+        mount.write(&format!("static-roles/{ORG_A}/app{number}"), daily()).done();
+    }
+    let yearly = json!({ "role_ids": [ROLE_ID], "rotation_period": "8760h" });
+    mount.write(&format!("static-roles/{ORG_B}/app"), yearly).done();
+    // Static roles are new in this call, and are compared later.
+    mount.rollback().unwrap();
+    mount.host.clock.advance(24 * HOUR);
+    let end_of_b = crate::admin_end::key(&crate::names::OrgId::stored(ORG_B));
+    mount.host.storage.remove(&end_of_b);
+    mount.astra.answer_bearer(ADMIN_A, Err(HttpError::TimedOut));
+    mount.host.http.clear();
+    let is_compared = || {
+        let requests = mount.host.http.requests();
+        requests.iter().any(|sent| sent.client_id == "AdminOfB" && sent.path_and_query == "/v2/currentOrg")
+    };
+    call_until(&mount, || is_compared() && mount.host.storage.keys().contains(&end_of_b));
 }
 
 #[test]
