@@ -275,13 +275,13 @@ pub(crate) const SCHEDULE_BYTES_MAX: usize = 128;
 /// Shortest window: a few of the server's calls, so that one that fails is not the last.
 pub(crate) const SCHEDULE_WINDOW_MIN: Duration = Duration::from_secs(5 * 60);
 
-/// Due tasks of one kind in the schedule queue that one rollback call lists, to take those of each organization in turn.
+/// Due tasks of one kind that are listed at once, to share a call among organizations: 20 lists for the four kinds.
 pub(crate) const QUEUED_TASKS_LISTED_MAX: usize = 5_000;
 
 /// Due tasks of tokens that one rollback call looks at: some four calls each of the host's 10,000.
 pub(crate) const QUEUED_TOKENS_PER_ROLLBACK_MAX: usize = 1_000;
 
-/// Due tasks of each other kind that one rollback call does; the next call goes on.
+/// Due tasks of one kind, tokens apart, that one rollback call does; the next call goes on.
 pub(crate) const SCHEDULED_TASKS_PER_ROLLBACK_MAX: usize = 50;
 
 /// Tasks of tokens that move in one transaction, well below what one entry of the server's log may hold.

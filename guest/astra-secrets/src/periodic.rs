@@ -55,7 +55,7 @@ fn run_queue(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     ended.and(work_in_turn(context, due))
 }
 
-/// What has a deadline in common, so that what begins first may leave no time for the others.
+/// The parts of a rollback call that share one deadline: the first part may leave no time for the others.
 #[derive(Clone, Copy)]
 enum Part {
     DueTasks,
@@ -63,8 +63,8 @@ enum Part {
     AdminEnds,
 }
 
-/// Does the due tasks, and looks at held tokens and at the ends of admin tokens. With an Astra that hangs, each of the three
-/// may take all of the time, so a random one begins.
+/// Does the due tasks, and looks at held tokens and at the ends of admin tokens. With an Astra that hangs, each of these
+/// parts may take all of the time, so a random part begins.
 fn work_in_turn(context: &Context<'_>, due: Vec<QueuedTask>) -> Result<(), Error> {
     let deadline = context.now() + ROLLBACK_BUDGET;
     let is_due = |is_it: fn(&Task) -> bool| due.iter().any(|due| is_it(&due.task));
@@ -121,9 +121,9 @@ fn work(context: &Context<'_>, due: Vec<QueuedTask>, deadline: Duration) -> Resu
         |due| due.task.org_id().clone(),
         deadline,
         |due| {
-            if !left.iter_mut().any(|(kind, left)| *kind == due.task.kind() && take_one(left)) {
-                return ControlFlow::Continue(());
-            }
+            let left = left.iter_mut().find(|(kind, left)| *kind == due.task.kind() && *left > 0);
+            let Some((_, left)) = left else { return ControlFlow::Continue(()) };
+            *left -= 1;
             if let Err(error) = work_on(context, &due) {
                 let fields = [("task", due.key()), ("error", error.to_string())];
                 let fields = fields.each_ref().map(|(name, text)| (*name, text.as_str()));
@@ -134,12 +134,6 @@ fn work(context: &Context<'_>, due: Vec<QueuedTask>, deadline: Duration) -> Resu
         },
     );
     result
-}
-
-fn take_one(left: &mut usize) -> bool {
-    let is_left = *left > 0;
-    *left -= usize::from(is_left);
-    is_left
 }
 
 fn work_on(context: &Context<'_>, due: &QueuedTask) -> Result<(), Error> {

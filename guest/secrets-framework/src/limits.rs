@@ -6,7 +6,7 @@ use std::time::Duration;
 /// names that the host lists for a request.
 pub(crate) const WAL_NAMES_MAX: usize = 20_000;
 
-/// Names that one storage call lists.
+/// Names that one storage call lists: some 40 KiB.
 pub(crate) const WAL_NAMES_PER_PAGE: u32 = 1_000;
 
 /// Write-ahead entries looked at in one rollback call. The server calls each
@@ -23,7 +23,7 @@ pub(crate) const WAL_ENTRIES_IMMEDIATE_MAX: u32 = 1000;
 pub(crate) const WAL_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Work that takes this long is slow: most upstreams answer within a fraction
-/// of it.
+/// of a second.
 pub(crate) const SLOW_AFTER: Duration = Duration::from_secs(1);
 
 /// Keys of unusable entries that are remembered, so that each is logged once. At up to 1 KiB each they fit the entry

@@ -124,7 +124,9 @@ pub fn ids_in(context: &Context<'_>, group: WalGroup) -> Result<Vec<WalId>, Erro
     let (end, mut ids) = (group.end(), Vec::new());
     let listed = visit_ids(context, "", WAL_NAMES_MAX, |id| ids.extend((id.group() == end).then_some(id)))?;
     if listed >= WAL_NAMES_MAX {
-        return Err(Error::Internal(format!("{WAL_NAMES_MAX} or more write-ahead entries are open")));
+        return Err(Error::Internal(format!(
+            "{WAL_NAMES_MAX} or more write-ahead entries are open, which rollback settles as soon as the upstream answers"
+        )));
     }
     Ok(ids)
 }

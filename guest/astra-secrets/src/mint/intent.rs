@@ -243,12 +243,12 @@ fn visit_open_of(
     let mut ids = wal::ids_in(context, group_of(org_id))?;
     ids.truncate(OPEN_INTENTS_MAX);
     let mut read = 0;
-    let is_told_to_stop = visit_open(context, &ids, |_, intent| {
+    let stopped = visit_open(context, &ids, |_, intent| {
         read += 1;
         let own = intent.filter(|(data, _)| data.org_id == org_id.as_str());
         own.is_none_or(|(data, noted)| visit(data, noted))
     })?;
-    if !is_told_to_stop {
+    if !stopped {
         check_are_all(&ids)?;
     }
     Ok(read)
@@ -257,13 +257,15 @@ fn visit_open_of(
 /// Fails where more entries may be open than are looked through.
 fn check_are_all(ids: &[WalId]) -> Result<(), Error> {
     if ids.len() >= OPEN_INTENTS_MAX {
-        return Err(Error::Internal(format!("{OPEN_INTENTS_MAX} or more write-ahead entries are open")));
+        return Err(Error::Internal(format!(
+            "{OPEN_INTENTS_MAX} or more write-ahead entries are open, which rollback settles as soon as Astra answers"
+        )));
     }
     Ok(())
 }
 
 /// Visits write-ahead entries, each with what it says and when it was noted, until told to stop; none of one that
-/// cannot be read, or is not of a mint. Answers whether it was told to stop.
+/// cannot be read, or is not of a mint. Answers whether `visit` said to stop.
 fn visit_open(
     context: &Context<'_>,
     ids: &[WalId],

@@ -1,10 +1,13 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::time::Duration;
+
 use secrets_framework::Operation;
+use secrets_framework::host::Clock;
 use secrets_framework::testing::StorageCall;
 use serde_json::{Value, json};
 
-use crate::limits::METRICS_ORGANIZATIONS_MAX;
+use crate::limits::{METRICS_ORGANIZATIONS_MAX, QUEUED_TASKS_LISTED_MAX};
 use crate::testing::{ADMIN_B, Fault, Leased, Mount, ORG_A, ORG_B, On, ROLE_ID};
 
 /// The value of a metric, of an organization or of the mount; none where there is none.
@@ -70,6 +73,26 @@ fn organizations_beyond_the_limit_are_told_as_left_out() {
     assert_eq!(tokens["samples"].as_array().unwrap().len(), METRICS_ORGANIZATIONS_MAX);
 }
 
+/// Rotations of this kind that are due, by the metrics.
+fn due(mount: &Mount, kind: &str) -> u64 {
+    let data = mount.send(Operation::Read, "metrics", Value::Null).data();
+    let families = data["families"].as_array().unwrap();
+    let family = families.iter().find(|family| family["name"] == "astra_rotations_due").unwrap();
+    let samples = family["samples"].as_array().unwrap();
+    samples.iter().find(|sample| sample["labels"]["kind"] == kind).unwrap()["value"].as_u64().unwrap()
+}
+
+#[test]
+fn rotations_that_are_due_are_counted_up_to_a_limit() {
+    let mount = Mount::new();
+    let at = mount.host.clock.now().as_secs();
+    for number in 0..=QUEUED_TASKS_LISTED_MAX {
+        mount.host.storage.seed(&crate::testing::task_key("rotate-static", at, &format!("{ORG_A}.app{number}")), "{}");
+    }
+    mount.host.clock.advance(Duration::from_secs(60));
+    assert_eq!(due(&mount, "static"), QUEUED_TASKS_LISTED_MAX as u64);
+}
+
 #[test]
 fn rotations_that_are_due_done_failed_and_missed_are_told() {
     let mount = Mount::new();
@@ -77,15 +100,8 @@ fn rotations_that_are_due_done_failed_and_missed_are_told() {
     let rotations = |kind: &str, outcome: &str| {
         mount.host.metrics.value("astra_rotations_total", &[("kind", kind), ("outcome", outcome)])
     };
-    let due = |mount: &Mount, kind: &str| {
-        let data = mount.send(Operation::Read, "metrics", Value::Null).data();
-        let families = data["families"].as_array().unwrap();
-        let family = families.iter().find(|family| family["name"] == "astra_rotations_due").unwrap();
-        let samples = family["samples"].as_array().unwrap();
-        samples.iter().find(|sample| sample["labels"]["kind"] == kind).unwrap()["value"].as_u64().unwrap()
-    };
     assert_eq!((due(&mount, "admin"), due(&mount, "static"), rotations("static", "done")), (0, 0, 0));
-    mount.host.clock.advance(std::time::Duration::from_secs(24 * 3600 + 2));
+    mount.host.clock.advance(Duration::from_secs(24 * 3600 + 2));
     mount.host.storage.clear_calls();
     assert_eq!((due(&mount, "admin"), due(&mount, "static")), (0, 1));
     assert_eq!(mount.host.storage.calls(StorageCall::Put), 0, "metrics are read on standbys, too");

@@ -21,7 +21,7 @@ pub(super) fn drop_unused(context: &Context<'_>) -> Result<(), Error> {
         return Ok(());
     }
     if retired.len() > 1 {
-        // Where a call cannot look at all, each organization is among the first ones in some calls.
+        // A call may reach its limits before the last organization, so each call begins with another organization.
         let first = random_below(context, retired.len());
         retired.rotate_left(first);
     }

@@ -16,7 +16,7 @@ use crate::testing::{Mount, ORG_A, task_key};
 
 const HOUR: u64 = 3_600;
 
-/// As many of each kind.
+/// Tasks of each kind that these tests list at most.
 const MAX: usize = 1_000;
 
 fn now(mount: &Mount) -> u64 {

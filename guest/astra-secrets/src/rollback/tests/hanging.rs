@@ -31,6 +31,14 @@ fn daily() -> Value {
     json!({ "role_ids": [ROLE_ID], "rotation_period": "24h" })
 }
 
+fn with_more_daily_roles_of_a_than_one_call_rotates() -> Mount {
+    let mount = of_two();
+    for number in 0..=SCHEDULED_TASKS_PER_ROLLBACK_MAX {
+        mount.write(&format!("static-roles/{ORG_A}/app{number}"), daily()).done();
+    }
+    mount
+}
+
 /// Rollback calls until `is_done`.
 #[track_caller]
 fn call_until(mount: &Mount, is_done: impl Fn() -> bool) {
@@ -70,10 +78,7 @@ fn an_organization_whose_astra_hangs_does_not_keep_ended_tokens_of_others_waitin
 
 #[test]
 fn an_organization_whose_astra_hangs_does_not_keep_scheduled_tasks_of_others_waiting() {
-    let mount = of_two();
-    for number in 0..=SCHEDULED_TASKS_PER_ROLLBACK_MAX {
-        mount.write(&format!("static-roles/{ORG_A}/app{number}"), daily()).done();
-    }
+    let mount = with_more_daily_roles_of_a_than_one_call_rotates();
     mount.host.clock.advance(Duration::from_secs(1));
     mount.write(&format!("static-roles/{ORG_B}/app"), daily()).done();
     mount.host.clock.advance(24 * HOUR);
@@ -87,10 +92,7 @@ fn an_organization_whose_astra_hangs_does_not_keep_scheduled_tasks_of_others_wai
 
 #[test]
 fn rotations_of_an_organization_whose_astra_hangs_do_not_keep_the_looks_at_others_waiting() {
-    let mount = of_two();
-    for number in 0..=SCHEDULED_TASKS_PER_ROLLBACK_MAX {
-        mount.write(&format!("static-roles/{ORG_A}/app{number}"), daily()).done();
-    }
+    let mount = with_more_daily_roles_of_a_than_one_call_rotates();
     let yearly = json!({ "role_ids": [ROLE_ID], "rotation_period": "8760h" });
     mount.write(&format!("static-roles/{ORG_B}/app"), yearly).done();
     // Static roles are new in this call, and are compared later.
@@ -140,7 +142,7 @@ fn who_looks_for_entries_of_an_organization_reads_none_of_another_however_many_a
     assert!(mount.host.storage.calls(StorageCall::Get) < 10);
     let limited = mount.send(Operation::Read, &format!("creds/{ORG_A}/limited"), Value::Null);
     let error = limited.0.unwrap_err().to_string();
-    assert!(error.contains("2000 or more write-ahead entries are open"), "{error}");
+    assert!(error.contains("2000 or more write-ahead entries are open, which rollback settles"), "{error}");
     Leased::of(mount.creds());
 
     let check = mount.send(Operation::Read, &format!("config/{ORG_B}/check"), Value::Null).data();
