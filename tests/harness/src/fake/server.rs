@@ -295,5 +295,6 @@ impl<E: EngineCalls> Driver for FakeServer<E> {
     }
 }
 
-/// A rollback call does a limited amount of work; the next few calls do the rest.
-const TURNS_MAX: u32 = 5;
+/// A rollback call does a limited amount of work; the next few calls do the rest. On a busy machine
+/// a long list takes longer than the time of a call, so the limit is far above what a quiet one needs.
+const TURNS_MAX: u32 = 20;
