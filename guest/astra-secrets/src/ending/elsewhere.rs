@@ -8,6 +8,7 @@
 mod organizations;
 mod progress;
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use secrets_framework::{Context, Error};
@@ -63,7 +64,7 @@ pub(crate) fn remove_absent(context: &Context<'_>, record: &Record, asked: &OrgC
 }
 
 /// Looks for the token in the mount's other organizations, and ends it where it is. It is over when it is ended, when
-/// each of them has shown a list without it, or [`ELSEWHERE_GIVE_UP_AFTER`] its lease's end; else this fails and is to
+/// each of them has shown its complete list without it, or [`ELSEWHERE_GIVE_UP_AFTER`] its lease's end; else this fails and is to
 /// be tried again.
 pub(super) fn end_elsewhere(context: &Context<'_>, absent: &Absent<'_>) -> Result<Whereabouts, Error> {
     let others = others(context, absent.asked)?;
@@ -105,7 +106,7 @@ pub(super) fn end_elsewhere(context: &Context<'_>, absent: &Absent<'_>) -> Resul
 enum Answer {
     /// It had the token, which is ended.
     Ended,
-    /// Its list lacks the token.
+    /// Its own, complete list lacks the token.
     NotThere,
     /// It did not answer, or was not asked.
     None,
@@ -134,8 +135,18 @@ impl Search<'_> {
         self.asked_now += 1;
         let client = Patience::Rollback.client(self.context, config);
         let client_id = self.absent.client_id;
-        match client.find_token(|token| token.client_id == *client_id) {
-            Ok(None) => Ok(Answer::NotThere),
+        let shows_asker = Cell::new(false);
+        let found = client.find_token(|token| {
+            shows_asker.set(shows_asker.get() || client.asks_with(&token.client_id));
+            token.client_id == *client_id
+        });
+        match found {
+            // The token's lease ends by this answer: a list that is cut, or another organization's, is none.
+            Ok(None) if !shows_asker.get() => Ok(self.not_answered(other, cut(&other.org_id))),
+            Ok(None) => match client.check_organization() {
+                Ok(()) => Ok(Answer::NotThere),
+                Err(error) => Ok(self.not_answered(other, error)),
+            },
             Err(error) => Ok(self.not_answered(other, client.failure(&error))),
             Ok(Some(_)) if client.asks_with(client_id) => Err(self.explained(&in_use(self.context, &other.org_id))),
             Ok(Some(_)) => match client.delete_token(client_id) {
@@ -181,6 +192,14 @@ impl Search<'_> {
 fn in_use(context: &Context<'_>, org_id: &OrgId) -> Error {
     let next_step = tainted::next_step(context.host, "write another `astra_token` to that config");
     Error::coded(409, format!("it is the admin token of organization `{org_id}`: {next_step}"))
+}
+
+fn cut(org_id: &OrgId) -> Error {
+    let sentence = format!(
+        "Astra's list of organization `{org_id}` is not complete: it lacks the admin token that asked for it. Try again; \
+         if it stays so, write the right `astra_token` to that config"
+    );
+    Error::coded(502, sentence)
 }
 
 fn no_time(org_id: &OrgId) -> Error {
