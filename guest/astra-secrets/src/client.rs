@@ -22,7 +22,7 @@ use secrets_framework::Error;
 use secrets_framework::escape::path_segment;
 use secrets_framework::host::{Host, HttpMethod};
 
-pub(crate) use error::{ClientError, is_about_the_token};
+pub(crate) use error::{ClientError, is_about_the_token, is_unknown_token};
 pub(crate) use sentence::upstream;
 pub(crate) use wire::{CreatedToken, ListedRole, ListedToken, TokenRequest};
 

@@ -13,7 +13,7 @@ use secrets_framework::Context;
 use secrets_framework::host::StorageEntry;
 
 use crate::admin_refusal;
-use crate::client::{AstraClient, ClientError, is_about_the_token};
+use crate::client::{AstraClient, ClientError, is_unknown_token};
 use crate::config::{self, OrgConfig, Origin, Retired};
 use crate::events;
 use crate::history::{End, Whereabouts};
@@ -252,9 +252,6 @@ fn revoke(context: &Context<'_>, client: &AstraClient<'_>, target: &Target<'_>) 
 
 /// Does Astra not know the token that it is asked with? It tells every live one its organization.
 fn is_dead(client: &AstraClient<'_>) -> bool {
-    match client.current_org() {
-        // 403 alone may be a rule about addresses.
-        Err(ClientError::Refused { status, error_id }) => status == 401 || error_id.is_some_and(is_about_the_token),
-        _ => false,
-    }
+    // 401 alone may be a gateway's, and 403 a rule about addresses.
+    matches!(client.current_org(), Err(ClientError::Refused { error_id: Some(id), .. }) if is_unknown_token(id))
 }

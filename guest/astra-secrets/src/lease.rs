@@ -35,6 +35,11 @@ pub(crate) fn renew(context: &Context<'_>, lease: &Lease) -> Outcome {
     if record.as_ref().is_some_and(Record::names_no_token) {
         return Err(stands_for_nothing());
     }
+    if record.as_ref().is_some_and(|record| record.ends) {
+        return Err(Error::mistake(
+            "the token of the lease is being ended, so the lease cannot be renewed: ask for a new token",
+        ));
+    }
     let bounds = Bounds::of(context, lease, &held, record.as_ref(), role.as_ref())?;
     let now = context.now();
     let left = bounds.end_max.saturating_sub(now);

@@ -131,6 +131,8 @@ pub(crate) struct Record {
     /// The latest end that its lease can have, in seconds since then; none where that is unknown, or where the token is in
     /// use without a lease. A record with an end has a task in the schedule queue, at its deadline or before.
     pub(crate) lease_end: Option<u64>,
+    /// Could it not be ended when its end was asked for? Rollback ends it, and nobody may extend its lease.
+    pub(crate) ends: bool,
     /// What happened to it since it was made.
     pub(crate) history: History,
     /// Fields that we do not know, kept when the entry is rewritten.
@@ -157,6 +159,7 @@ impl Record {
             created_by: Who::default(),
             made: None,
             lease_end: None,
+            ends: false,
             history: History::default(),
             other: Map::new(),
         }

@@ -186,6 +186,12 @@ impl From<HttpError> for ClientError {
     }
 }
 
+/// Does Astra not know the token that asks? 340018 is the only of its error numbers that says so: the status depends on the
+/// call, 340017 is also about a live token, and rules about addresses have numbers of 3400xx, too.
+pub(crate) fn is_unknown_token(error_id: i64) -> bool {
+    error_id == 340_018
+}
+
 /// Astra's error numbers 3400xx are about the token that asks.
 pub(crate) fn is_about_the_token(error_id: i64) -> bool {
     error_id / 100 == 3400

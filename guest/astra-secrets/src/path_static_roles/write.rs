@@ -3,7 +3,7 @@
 
 use secrets_framework::{Context, Error, FieldData, Outcome, Response};
 
-use crate::config::{self, AdminToken, unknown_org};
+use crate::config::{self, AdminToken, OrgConfig, unknown_org};
 use crate::ending::Patience;
 use crate::limits::STATIC_ROLES_MAX;
 use crate::names::{OrgId, RoleName};
@@ -71,21 +71,27 @@ fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, mut changes: Ch
         Some(token) => static_rotation::take_over(context, &mut role, token)?,
         None => static_rotation::rotate(context, &mut role, Patience::Caller)?,
     }
-    // A config's deletion that was under way may have looked for static roles before this one was there.
-    if config::load(context, org_id)?.is_none() {
-        match taken_over {
-            // Its clients go on with it: the refused request has no right to end it.
-            Some(_) => static_rotation::give_back(context, &role)?,
-            None => static_rotation::hand_back(context, &role)?,
+    // A deletion of the config that was under way, or a move, may have looked for tokens before this one was there. A token
+    // that was made has a write-ahead entry, which keeps the config that was left; one that was taken over has none.
+    let config = config::load(context, org_id)?;
+    let has_moved = |config: &OrgConfig| taken_over.is_some() && config.url.to_string() != role.token_url;
+    let (what, next_step) = match &config {
+        None => ("deleted", "configure it, and create the role again"),
+        Some(config) if has_moved(config) => ("moved", "create the role again"),
+        Some(_) => {
+            warnings.extend(role.told_early());
+            return Ok(warnings);
         }
-        return Err(Error::conflict(format!(
-            "the config of organization `{org_id}` was deleted while static role `{}` was created: configure it, and \
-             create the role again",
-            role.name
-        )));
+    };
+    match taken_over {
+        // Its clients go on with it: the refused request has no right to end it.
+        Some(_) => static_rotation::give_back(context, &role)?,
+        None => static_rotation::hand_back(context, &role)?,
     }
-    warnings.extend(role.told_early());
-    Ok(warnings)
+    Err(Error::conflict(format!(
+        "the config of organization `{org_id}` was {what} while static role `{}` was created: {next_step}",
+        role.name
+    )))
 }
 
 fn check_room(context: &Context<'_>, org_id: &OrgId) -> Result<(), Error> {

@@ -185,3 +185,19 @@ fn a_token_shows_the_name_of_the_entity_that_had_it_made() {
     }
     assert!(mount.host.log.text().contains("sealed"), "why the name is missing");
 }
+
+/// Who asked for the token's end must not see it live on because a client renews its lease.
+#[test]
+fn the_lease_of_a_token_whose_deletion_failed_cannot_be_renewed() {
+    for mount in [Mount::new(), Mount::on_vault()] {
+        let made = Leased::of(mount.creds());
+        let (client_id, lease) = (made.client_id(), mount.lease(made.secret));
+        mount.astra.fail_times(On::Delete, 10, Fault::Status(503, ""));
+        mount.send(Operation::Delete, &path(&client_id), Value::Null).failed();
+        let text = mount.renew(lease).mistake();
+        assert!(text.contains("is being ended"), "{text}");
+        mount.astra.heal();
+        mount.rollback_later();
+        mount.assert_settled(0);
+    }
+}

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use secrets_framework::host::StorageEntry;
+use secrets_framework::host::{LockGuard, StorageEntry};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
@@ -121,7 +121,7 @@ fn walk_on(context: &Context<'_>, state: &mut State, now: u64) -> Result<(), Err
     let names = context.storage().list_page(TOKEN_PREFIX, &state.after, INDEXED_PER_ROLLBACK_MAX)?;
     // No record of ours or the Go plugin's stands in a folder.
     let ids = names.iter().filter(|name| !name.ends_with('/')).map(RecordId::stored).collect();
-    let mut step = Step { context, origins: BTreeMap::new(), passed_over: Vec::new() };
+    let mut step = Step { context, origins: BTreeMap::new(), passed_over: Vec::new(), was_busy: false };
     let missing = if state.complete { step.not_taken_over(ids)? } else { ids };
     for id in &missing {
         step.take_over(id)?;
@@ -186,9 +186,11 @@ struct Step<'a> {
     origins: BTreeMap<String, Option<Origin>>,
     /// Keys of what could not be read or indexed, and why.
     passed_over: Vec<(String, Error)>,
+    /// Did it wait in vain for the lock of a token?
+    was_busy: bool,
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
     /// Those of the records that their client ID does not lead to, or whose origin is not noted: a look-up puts a
     /// record into the index, too, and no more than that.
     fn not_taken_over(&mut self, ids: Vec<RecordId>) -> Result<Vec<RecordId>, Error> {
@@ -217,7 +219,7 @@ impl Step<'_> {
     fn take_over(&mut self, id: &RecordId) -> Result<(), Error> {
         let context = self.context;
         // A revocation meanwhile must not find its record written again.
-        let _guard = super::lock(context, id)?;
+        let guard = self.lock(id)?;
         let mut record = match load_own(context, id)? {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(()),
@@ -227,7 +229,7 @@ impl Step<'_> {
             }
         };
         if record.names_no_token() {
-            return remove_without_token(context, &record);
+            return guard.map_or(Ok(()), |_guard| remove_without_token(context, &record));
         }
         if !is_indexable(&record) {
             let sentence = format!("the client ID in the token's record `{}` cannot be indexed", id.key());
@@ -241,7 +243,9 @@ impl Step<'_> {
         if !indexed.is_some_and(|indexed| names_record(&indexed, id)) {
             storage.put(entry)?;
         }
-        if record.origin.is_some() {
+        // Without the lock the record stays as it is, for the next walk. An index entry alone does no harm: if its record goes
+        // meanwhile, the next look-up removes the entry.
+        if record.origin.is_some() || guard.is_none() {
             return Ok(());
         }
         record.origin = self.origin_of(&record.org_id)?;
@@ -249,6 +253,22 @@ impl Step<'_> {
             storage.put(stored::encode(&record)?)?;
         }
         Ok(())
+    }
+
+    /// The lock of a token; none while another request works on the token, such as a revocation of an organization whose
+    /// Astra hangs. A step waits for one only: the walk must end, for requests of all organizations wait for its end.
+    fn lock(&mut self, id: &RecordId) -> Result<Option<Box<dyn LockGuard + 'a>>, Error> {
+        if self.was_busy {
+            return Ok(None);
+        }
+        match super::lock(self.context, id) {
+            Ok(guard) => Ok(Some(guard)),
+            Err(Error::Coded { code: 503, .. }) => {
+                self.was_busy = true;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Where the organization's tokens are made; none where its config is not there or cannot be read.

@@ -50,6 +50,8 @@ struct Stored {
     made: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lease_end: Option<u64>,
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
+    ends: bool,
     #[serde(default, skip_serializing_if = "Value::is_null")]
     history: Value,
     #[serde(flatten)]
@@ -83,6 +85,7 @@ pub(super) fn encode(record: &Record) -> Result<StorageEntry, Error> {
         created_by: record.created_by.clone(),
         made: record.made,
         lease_end: record.lease_end,
+        ends: record.ends,
         history: record.history.to_value(),
         other: record.other.clone(),
     };
@@ -116,6 +119,7 @@ pub(crate) fn decode(entry: &StorageEntry, id: &RecordId) -> Result<Record, Erro
         created_by: std::mem::take(&mut stored.created_by),
         made: stored.made,
         lease_end: stored.lease_end,
+        ends: stored.ends,
         history: History::in_record(std::mem::take(&mut stored.history)),
         other: std::mem::take(&mut stored.other),
     })

@@ -47,10 +47,11 @@ pub(crate) fn renew(context: &Context<'_>, record: &mut Record, lease_end: u64) 
     write_batch(context, &writes)
 }
 
-/// The lease of a token is over, but the token could not be ended: rollback tries again at `at`.
+/// The token was to end, but could not be ended: rollback tries again at `at`, and its lease cannot be renewed.
 pub(crate) fn end_later(context: &Context<'_>, record: &mut Record, at: u64) -> Result<(), Error> {
     // At that time the margin is over, too.
     record.lease_end = Some(at.saturating_sub(LEASE_END_MARGIN.as_secs()));
+    record.ends = true;
     write_batch(context, &[Write::Put(record.task(at).entry()), write_of(record)?])
 }
 
@@ -59,6 +60,7 @@ pub(crate) fn hold(context: &Context<'_>, record: &mut Record) -> Result<(), Err
     if record.lease_end.take().is_none() {
         return Ok(());
     }
+    record.ends = false;
     write_batch(context, &[write_of(record)?])
 }
 

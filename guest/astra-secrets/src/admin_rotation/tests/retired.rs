@@ -117,7 +117,19 @@ fn one_that_was_deleted_outside_is_gone() {
 
 #[test]
 fn what_refuses_it_does_not_make_it_gone() {
-    for (on_org, body) in [(403, "null"), (500, ""), (404, "404 page not found"), (200, "{}")] {
+    let answers = [
+        (403, "null"),
+        (401, "null"),
+        (401, "<html>sign in</html>"),
+        // No bearer token in the request, a rule about addresses, and a token with a wrong end.
+        (401, r#"{"errors":[{"ID":340002,"message":"canary"}]}"#),
+        (403, r#"{"errors":[{"ID":340003,"message":"canary"}]}"#),
+        (403, r#"{"errors":[{"ID":340017,"message":"canary"}]}"#),
+        (500, ""),
+        (404, "404 page not found"),
+        (200, "{}"),
+    ];
+    for (on_org, body) in answers {
         let mount = rotated();
         delete_config(&mount, false);
         mount.astra.fail_times(On::Delete, 10, Fault::Status(403, "null"));

@@ -26,7 +26,8 @@ pub(super) struct Other {
 pub(super) fn others(context: &Context<'_>, asked: &OrgConfig) -> Result<Vec<Other>, Error> {
     let mut all = current(context)?;
     all.extend(retired(context)?);
-    // One admin token at one origin tells the same, under whatever name.
+    // One admin token at one origin tells the same. A config of another organization with the same token is asked all the
+    // same: one of the two has the wrong token, and what its organization has is not known.
     let mut known: BTreeSet<_> = access(asked).into_iter().collect();
     all.retain(|other| other.config.as_ref().ok().and_then(access).is_none_or(|access| known.insert(access)));
     all.sort_by_cached_key(|other| {
@@ -36,10 +37,10 @@ pub(super) fn others(context: &Context<'_>, asked: &OrgConfig) -> Result<Vec<Oth
     Ok(all)
 }
 
-/// With what Astra is asked; none where the admin token has no client ID, and so cannot be compared.
-fn access(config: &OrgConfig) -> Option<(String, ClientId)> {
+/// What is asked, and with what; none where the admin token has no client ID, and so cannot be compared.
+fn access(config: &OrgConfig) -> Option<(OrgId, String, ClientId)> {
     let client_id = config.admin_token.client_id()?;
-    Some((config.url.origin().as_str().to_owned(), client_id))
+    Some((config.org_id.clone(), config.url.origin().as_str().to_owned(), client_id))
 }
 
 fn current(context: &Context<'_>) -> Result<Vec<Other>, Error> {

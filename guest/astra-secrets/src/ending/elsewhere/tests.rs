@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::config::test_mount::Answered;
 use crate::limits::{ELSEWHERE_ASKED_PER_CALL_MAX, ELSEWHERE_GIVE_UP_AFTER, ELSEWHERE_NAMED_MAX};
-use crate::testing::{ADMIN_B, ASTRA, Fault, LATER, Mount, ORG_A, ORG_B, On};
+use crate::testing::{ADMIN_A, ADMIN_B, ASTRA, Fault, LATER, Mount, ORG_A, ORG_B, On};
 
 const LOST: &str = "LostInAlphaLostInAlpha00";
 const ORG_C: &str = "33333333-cccc-4ccc-8ccc-333333333333";
@@ -136,6 +136,28 @@ fn a_token_that_no_organization_lists_is_gone() {
     mount.revoke(lease(LOST)).done();
     let told = record(&mount, LOST).data();
     assert!(told.get("found_in").is_none() && told.get("not_asked").is_none(), "{told}");
+}
+
+#[test]
+fn a_list_that_is_not_complete_or_another_organizations_proves_nothing() {
+    let spoil: [fn(&Mount); 2] = [
+        |mount| mount.astra.fail_times(On::List, 10, Fault::DoneThenBody(|_| r#"{"clients":[]}"#.to_owned())),
+        |mount| mount.configure(ORG_A, ADMIN_B, json!({ "verify": false })),
+    ];
+    for spoil in spoil {
+        let mount = mount();
+        // After the list of its own organization.
+        let racing = mount.clone();
+        mount.astra.during_next(On::CurrentOrg, move || spoil(&racing));
+        let (code, text) = mount.revoke(lease(LOST)).failed();
+        assert_eq!(code, Some(502), "{text}");
+        assert!(text.contains(ORG_A) && text.contains("astra_token"), "{text}");
+        assert!(mount.recorded().contains(LOST) && mount.astra.is_live(LOST));
+        mount.astra.heal();
+        mount.configure(ORG_A, ADMIN_A, json!({}));
+        mount.revoke(lease(LOST)).done();
+        assert_found(&mount);
+    }
 }
 
 #[test]

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use secrets_framework::host::Locks;
 use secrets_framework::testing::StorageCall;
 
 use super::*;
 use crate::limits::{INDEX_WALK_PAUSE, INDEXED_PER_ROLLBACK_MAX, TOKENS_DESCRIBED_MAX};
-use crate::testing::LATER;
+use crate::testing::{ASTRA, LATER};
 
 /// What the Go plugin stores of a token with a logical name, under the hash of that.
 fn seed_go(mount: &Mount, number: usize, client_id: &str, org_id: &str) {
@@ -248,4 +249,25 @@ fn a_mint_in_the_midst_of_a_look_up_is_found() {
     mount.host.storage.clear_calls();
     assert!(is_read(&mount, "Raced"));
     assert_eq!(calls(&mount), [3, 1, 0], "its entry of the index is there again");
+}
+
+/// A revocation holds its token's lock while an Astra that hangs is waited for.
+#[test]
+fn a_walk_ends_beside_tokens_that_other_requests_work_on() {
+    let mount = Mount::new();
+    mount.host.storage.remove("state/index");
+    for number in 0..4 {
+        seed_go(&mount, number, &format!("Go{number}"), ORG_A);
+    }
+    mount.host.locks.set_wait(Duration::from_millis(10));
+    let keys = [0, 2].map(|number| format!("token/{number:064}"));
+    let held = keys.clone().map(|key| mount.host.locks.acquire(&key).unwrap());
+    mount.rollback().unwrap();
+    assert_eq!(mount.host.storage.json("state/index")["complete"], true);
+    assert!((0..4).all(|number| is_read(&mount, &format!("Go{number}"))));
+    assert!(keys.iter().all(|key| mount.host.storage.json(key).get("origin").is_none()), "they belong to others");
+    drop(held);
+    mount.host.clock.advance(INDEX_WALK_PAUSE);
+    mount.rollback().unwrap();
+    assert!(keys.iter().all(|key| mount.host.storage.json(key)["origin"] == ASTRA));
 }

@@ -9,6 +9,8 @@ use crate::config::test_mount::Answered;
 use crate::testing::{ADMIN_B, Leased};
 
 const OTHER_ID: &str = "88888888-8888-4888-8888-888888888888";
+const MOVED: &str = "AstraCS:Moved:canary";
+const NEW_ORIGIN: &str = "https://moved.example.org";
 const TOKEN: &str = "AstraCS:Portal:canary";
 
 /// A mount whose organization has a token of the portal with the Astra role of static roles.
@@ -173,5 +175,21 @@ fn a_config_that_is_deleted_meanwhile_takes_no_token_that_was_to_be_taken_over()
         assert!(mount.recorded().is_empty() && mount.keys("static-role/").is_empty());
         take_over(&mount, json!({})).done();
         assert_eq!(mount.static_token("app"), "Portal");
+    }
+}
+
+#[test]
+fn a_config_that_moves_meanwhile_takes_no_token_that_was_to_be_taken_over() {
+    for mount in [Mount::new(), Mount::on_vault()] {
+        let mount = with_portal_token(mount);
+        mount.astra.add_org(MOVED, ORG_A, NEW_ORIGIN);
+        let racing = mount.clone();
+        mount.astra.during_next(On::List, move || racing.configure(ORG_A, MOVED, json!({ "url": NEW_ORIGIN })));
+        let (code, text) = take_over(&mount, json!({})).failed();
+        assert_eq!(code, Some(409), "{text}");
+        assert!(text.contains("was moved while static role `app`"), "{text}");
+        mount.rollback_later();
+        assert!(mount.astra.is_live("Portal"), "its clients use it on");
+        assert!(mount.recorded().is_empty() && mount.keys("static-role/").is_empty());
     }
 }
