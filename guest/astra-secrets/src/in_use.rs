@@ -8,16 +8,20 @@ mod retired_search;
 use secrets_framework::{Context, Error};
 
 use crate::config;
+use crate::events;
+use crate::limits::CONFIGS_MAX;
 use crate::names::{ClientId, OrgId};
 use crate::record::{self, Record, TokenKind};
 use crate::static_role;
+use crate::storage::first_keys_below;
+use crate::storage::key::CONFIG_PREFIX;
 
 pub(crate) use retired_search::{Need, forget_search, need_of, write_of_new_search};
 
 /// Is the record's token held now?
 pub(crate) fn is_held(context: &Context<'_>, record: &Record) -> Result<bool, Error> {
     match record.kind {
-        TokenKind::Admin => is_admin_token(context, &record.org_id, &record.client_id),
+        TokenKind::Admin => Ok(configured_by(context, &record.org_id, &record.client_id)?.is_some()),
         TokenKind::Static => {
             static_role::is_current(context, &record.org_id, record.role_name.as_str(), &record.client_id)
         }
@@ -31,9 +35,40 @@ pub(crate) fn is_admin_token(context: &Context<'_>, org_id: &OrgId, client_id: &
     Ok(config.is_some_and(|config| config.admin_token.is(client_id)))
 }
 
+/// The organization that is configured with this admin token of `org_id`: the same, or one that may be the same under
+/// another name. Mounts of the Go plugin have such configs.
+pub(crate) fn configured_by(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    client_id: &ClientId,
+) -> Result<Option<OrgId>, Error> {
+    if is_admin_token(context, org_id, client_id)? {
+        return Ok(Some(org_id.clone()));
+    }
+    for name in first_keys_below(context.storage(), CONFIG_PREFIX, CONFIGS_MAX)? {
+        let other = OrgId::stored(name);
+        if other == *org_id || !other.may_be(org_id) {
+            continue;
+        }
+        // A config that cannot be read uses no token: `check` names it.
+        let config = config::load_own(context, &other)?.ok().flatten();
+        if config.is_some_and(|config| config.admin_token.is(client_id)) {
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
+}
+
 /// A token whose end has come is held all the same: what was to replace it did
 /// not come to its end.
 pub(crate) fn keep(context: &Context<'_>, record: &mut Record) -> Result<(), Error> {
+    let Record { org_id, client_id, .. } = &*record;
+    if record.kind == TokenKind::Admin
+        && let Some(other) = configured_by(context, org_id, client_id)?.filter(|other| other != org_id)
+    {
+        let fields = [("org", org_id.as_str()), ("client_id", client_id), ("used_by", other.as_str())];
+        events::ADMIN_TOKEN_USED_BY_ANOTHER_CONFIG.log(context, &fields);
+    }
     if record.kind == TokenKind::Admin && !is_made_here(record) {
         // An operator's token has a record only once it is replaced.
         return record::remove_if_same(context, record);
@@ -55,17 +90,19 @@ pub(crate) fn was_never_taken_over(record: &Record) -> bool {
 /// A token that is held is not for others to end; says who may.
 pub(crate) fn refuse_if_held(context: &Context<'_>, record: &Record) -> Result<(), Error> {
     let Record { org_id, client_id, role_name, .. } = record;
+    if record.kind == TokenKind::Admin
+        && let Some(holder) = configured_by(context, org_id, client_id)?
+    {
+        return Err(Error::mistake(format!(
+            "`client_id` is `{client_id}`, the admin token of organization `{holder}`: rotate it by \
+             `config/{holder}/rotate-root`, and the old one is ended, or delete the config"
+        )));
+    }
     if is_held(context, record)? {
-        return Err(Error::mistake(match record.kind {
-            TokenKind::Static => format!(
-                "`client_id` is `{client_id}`, the current token of the static role `{role_name}`: rotate it by \
-                 `rotate-role/{org_id}/{role_name}`, and the old one is ended, or delete the static role"
-            ),
-            _ => format!(
-                "`client_id` is `{client_id}`, the admin token of organization `{org_id}`: rotate it by \
-                 `config/{org_id}/rotate-root`, and the old one is ended, or delete the config"
-            ),
-        }));
+        return Err(Error::mistake(format!(
+            "`client_id` is `{client_id}`, the current token of the static role `{role_name}`: rotate it by \
+             `rotate-role/{org_id}/{role_name}`, and the old one is ended, or delete the static role"
+        )));
     }
     match need_of(context, record)? {
         Need::None => Ok(()),

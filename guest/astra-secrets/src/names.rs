@@ -126,6 +126,12 @@ impl OrgId {
         }
         Ok(Self(text.to_owned()))
     }
+
+    /// May both name one organization? Old mounts may know one by another name than Astra's UUID, whose case does not count.
+    pub(crate) fn may_be(&self, other: &Self) -> bool {
+        let (one, other) = (self.as_str(), other.as_str());
+        !is_uuid(one) || !is_uuid(other) || one.eq_ignore_ascii_case(other)
+    }
 }
 
 impl RoleName {

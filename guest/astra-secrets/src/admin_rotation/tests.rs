@@ -8,6 +8,7 @@ mod hand_back;
 mod retired;
 mod retired_search;
 mod scheduled;
+mod shared;
 mod walk;
 
 use std::collections::BTreeSet;

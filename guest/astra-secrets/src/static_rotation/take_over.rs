@@ -66,8 +66,9 @@ fn refuse_if_known(
     };
     let kept = Retired::load(context, org_id)?.into_configs();
     let mut admin_tokens = kept.map(|kept| kept.admin_token).filter(|kept| kept.is(client_id));
-    if config.admin_token.is(client_id) || admin_tokens.next().is_some() {
-        return refuse(&format!("the admin token of organization `{org_id}`"));
+    let holder = in_use::configured_by(context, org_id, client_id)?;
+    if let Some(holder) = holder.or_else(|| admin_tokens.next().map(|_| org_id.clone())) {
+        return refuse(&format!("the admin token of organization `{holder}`"));
     }
     if history::has_ended(context, org_id, client_id)? {
         return refuse("which this mount has ended in Astra");

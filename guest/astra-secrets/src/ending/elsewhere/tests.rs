@@ -258,6 +258,38 @@ fn a_day_after_its_lease_a_token_is_given_up_and_who_was_not_asked_is_told() {
 }
 
 #[test]
+fn the_day_begins_with_the_end_of_the_lease_where_that_is_known() {
+    for (ended, is_over) in [(ELSEWHERE_GIVE_UP_AFTER, true), (ELSEWHERE_GIVE_UP_AFTER - LATER, false)] {
+        let mount = mount();
+        with_a_dead_organization(&mount);
+        mount.astra.delete_outside(LOST);
+        let key = format!("token/{LOST}");
+        let mut record = mount.host.storage.json(&key);
+        record["leaseEnd"] = json!((mount.host.clock.now() - ended).as_secs());
+        mount.host.storage.seed(&key, record.to_string());
+        assert_eq!(mount.revoke(lease(LOST)).0.is_ok(), is_over);
+        assert_eq!(mount.recorded().contains(LOST), !is_over);
+    }
+}
+
+#[test]
+fn a_tidy_gives_up_a_token_after_a_day_too() {
+    let mount = mount();
+    with_a_dead_organization(&mount);
+    mount.astra.delete_outside(LOST);
+    let tidy = || {
+        mount.write("tidy", json!({ "dry_run": false })).0.unwrap();
+        mount.host.storage.snapshot().contains_key(&format!("token/{LOST}"))
+    };
+    assert!(tidy(), "an organization did not answer");
+    mount.host.clock.advance(ELSEWHERE_GIVE_UP_AFTER - LATER);
+    assert!(tidy(), "the day is not over");
+    mount.host.clock.advance(LATER);
+    assert!(!tidy());
+    assert_eq!(record(&mount, LOST).data()["not_asked"], json!([ORG_C]));
+}
+
+#[test]
 fn a_token_that_is_found_and_cannot_be_ended_is_never_given_up() {
     let mount = mount();
     mount.host.clock.advance(2 * ELSEWHERE_GIVE_UP_AFTER);

@@ -6,7 +6,7 @@ use super::super::super::result::OrgResult;
 use super::super::{MORE, Organization};
 use super::Touch;
 use crate::limits::TIDY_READS_PER_ENTRY;
-use crate::names::{ClientId, OrgId, is_uuid};
+use crate::names::ClientId;
 use crate::record;
 
 impl Touch<'_> {
@@ -15,7 +15,7 @@ impl Touch<'_> {
         let Organization { context, org_id, bounds, .. } = self.organization;
         if self.namesakes.get().is_none() {
             let mut org_ids = record::org_ids(context.storage())?;
-            org_ids.retain(|other| other != *org_id && may_be_the_same(other, org_id));
+            org_ids.retain(|other| other != *org_id && other.may_be(org_id));
             let _ = self.namesakes.set(org_ids);
         }
         let namesakes = self.namesakes.get().map_or(&[][..], Vec::as_slice);
@@ -47,10 +47,4 @@ impl Touch<'_> {
         }
         tokens.unknown.as_ref().map_or(Ok(false), |error| Err(error.clone()))
     }
-}
-
-/// Old mounts may know an organization by another name than Astra's UUID, whose case does not count.
-fn may_be_the_same(one: &OrgId, other: &OrgId) -> bool {
-    let (one, other) = (one.as_str(), other.as_str());
-    !is_uuid(one) || !is_uuid(other) || one.eq_ignore_ascii_case(other)
 }
