@@ -88,6 +88,12 @@ impl Cache {
         Ok(inspection)
     }
 
+    /// Has the module an entry? No entry is read, so the module may have to be compiled all the same.
+    pub async fn has(&self, runtime: &Runtime, digest: Digest) -> bool {
+        let path = self.settings.directory.join(entry_name(runtime, digest));
+        self.disk.run(move |()| path.is_file()).await.unwrap_or_default()
+    }
+
     /// The module, if it has an entry.
     ///
     /// # Errors

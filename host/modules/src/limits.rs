@@ -72,9 +72,11 @@ pub const LOAD_DEADLINE: Duration = Duration::from_secs(2 * COMPILE_DEADLINE.as_
 /// much longer than this for a large module. When the other one serves, the mount tries the first one again, with
 /// [`LOAD_DEADLINE`].
 pub const LOAD_WHILE_NOTHING_SERVES: Duration = Duration::from_secs(120);
-/// Modules that are loaded at once, each of another engine; the bytes of each are in memory meanwhile. One of them
-/// compiles, and the others need no compilation.
+/// Modules that are loaded at once, each of another engine; the bytes of each are in memory meanwhile.
 pub const LOADS_AT_ONCE: usize = 4;
+/// Those of them that are to be compiled: one compiles, and the others wait for the compiler, minutes on a busy machine. The
+/// rest of [`LOADS_AT_ONCE`] is for modules that need no compilation.
+pub const COMPILED_LOADS_AT_ONCE: usize = LOADS_AT_ONCE - 1;
 /// Known load failures, each with its reason. A module whose failure is dropped from the list is compiled once more.
 pub const KNOWN_FAILURES_MAX: usize = 200;
 /// Time between two looks at the directory without a notice. Notices are missing for a network directory and for one

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use component_runtime::{LoadError, Module, Runtime};
-use tokio::sync::{OnceCell, OwnedMutexGuard, Semaphore, SemaphorePermit, watch};
+use tokio::sync::{AcquireError, OnceCell, OwnedMutexGuard, Semaphore, SemaphorePermit, watch};
 use tokio::time::timeout;
 
 use crate::cache::Cache;
 use crate::directory::{Listing, ModuleFile, RejectedFile};
-use crate::limits::{LOAD_DEADLINE, LOAD_WAIT, LOADS_AT_ONCE, WATCH_INTERVAL};
+use crate::limits::{COMPILED_LOADS_AT_ONCE, LOAD_DEADLINE, LOAD_WAIT, LOADS_AT_ONCE, WATCH_INTERVAL};
 use crate::loaded_modules::{LoadSlot, LoadedModules};
 use crate::reader::Reader;
 use crate::signature::Statement;
@@ -48,6 +48,7 @@ pub struct ModuleRegistry {
     cache: Option<Cache>,
     loaded_modules: LoadedModules,
     loads: Semaphore,
+    compiled_loads: Semaphore,
     rejected_files: Mutex<Vec<RejectedFile>>,
     changes: watch::Sender<u64>,
     watcher: OnceLock<Watcher>,
@@ -67,6 +68,7 @@ impl ModuleRegistry {
             trust,
             loaded_modules: LoadedModules::default(),
             loads: Semaphore::new(LOADS_AT_ONCE),
+            compiled_loads: Semaphore::new(COMPILED_LOADS_AT_ONCE),
             rejected_files: Mutex::default(),
             changes: watch::Sender::new(0),
             watcher: OnceLock::new(),
@@ -133,8 +135,23 @@ impl ModuleRegistry {
     async fn turn(&self, module: &Statement) -> Result<LoadTurn<'_>, Rejection> {
         let slot = self.loaded_modules.slot(module).await;
         let of_engine = self.loaded_modules.engine_turn(&module.id.engine).await;
-        let of_all = self.loads.acquire().await.map_err(|closed| Rejection::Transient(closed.to_string()))?;
-        Ok(LoadTurn { slot, _of_engine: of_engine, _of_all: of_all })
+        let closed = |closed: AcquireError| Rejection::Transient(closed.to_string());
+        let of_compiled = match slot.module().is_some() || self.is_compiled(module.digest).await {
+            true => None,
+            false => Some(self.compiled_loads.acquire().await.map_err(closed)?),
+        };
+        let of_all = self.loads.acquire().await.map_err(closed)?;
+        Ok(LoadTurn { slot, _of_engine: of_engine, _of_compiled: of_compiled, _of_all: of_all })
+    }
+
+    async fn is_compiled(&self, digest: Digest) -> bool {
+        if self.copy_of_embedded(digest).is_some() {
+            return true;
+        }
+        match &self.cache {
+            Some(cache) => cache.has(&self.runtime, digest).await,
+            None => false,
+        }
     }
 
     /// Reads the bytes once, so that the checked bytes are those that run. A file that differs from the listing may
@@ -242,10 +259,11 @@ impl Source for ModuleRegistry {
     }
 }
 
-/// The turns for a module, for its engine, and in the process.
+/// The turns for a module, for its engine, among those that are compiled, and in the process.
 struct LoadTurn<'a> {
     slot: LoadSlot,
     _of_engine: OwnedMutexGuard<()>,
+    _of_compiled: Option<SemaphorePermit<'a>>,
     _of_all: SemaphorePermit<'a>,
 }
 

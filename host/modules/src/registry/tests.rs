@@ -10,6 +10,10 @@ use component_runtime::{CompilePriority, Limits, RuntimeSettings};
 use super::*;
 
 fn registry() -> Arc<ModuleRegistry> {
+    registry_with(None)
+}
+
+fn registry_with(cache: Option<CacheSettings>) -> Arc<ModuleRegistry> {
     let limits = Limits { requests_in_flight_max: 16, requests_guaranteed_per_mount: 2, ..Limits::default() };
     let settings = RuntimeSettings {
         egress: EgressSettings::default(),
@@ -24,7 +28,7 @@ fn registry() -> Arc<ModuleRegistry> {
     ModuleRegistry::new(
         Runtime::new(settings).unwrap(),
         nothing,
-        RegistrySettings { directory, ..RegistrySettings::default() },
+        RegistrySettings { directory, cache, ..RegistrySettings::default() },
     )
 }
 
@@ -74,4 +78,23 @@ async fn many_modules_of_one_engine_do_not_delay_another_engine() {
     let reason = refused_of("astra", &registry, b"two").await;
     assert!(reason.to_string().contains("cannot be read"), "it had its turn: {reason}");
     drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn modules_that_wait_for_the_compiler_do_not_delay_one_that_is_compiled_already() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = component_runtime::SealKey::new([7; 32]);
+    let registry = registry_with(Some(CacheSettings { directory: directory.path().to_owned(), key }));
+    let name = format!("{}-{:016x}.sealed", Digest::of(b"compiled"), registry.runtime.compatibility());
+    std::fs::write(directory.path().join(name), b"").unwrap();
+    // As many as may be loaded at once, each of another engine.
+    let mut waiting = Vec::new();
+    for engine in ["one", "two", "three", "four"] {
+        let statement = Statement { id: ModuleId::new(engine, "1.2.3").unwrap(), digest: Digest::of(engine.as_bytes()) };
+        waiting.push(timeout(LOAD_WAIT, registry.turn(&statement)).await);
+    }
+    assert!(waiting.pop().unwrap().is_err(), "the fourth waits for one of the three");
+    assert!(waiting.iter().all(|turn| turn.as_ref().is_ok_and(Result::is_ok)));
+    let reason = refused_of("five", &registry, b"compiled").await;
+    assert!(reason.to_string().contains("cannot be read"), "it had its turn: {reason}");
 }
