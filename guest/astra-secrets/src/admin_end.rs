@@ -1,5 +1,6 @@
-//! When Astra ends the admin token of each organization, for the metrics. Only Astra's list of tokens tells. Rollback reads
-//! the list as far as that token, once a day for each organization and after each change of the token.
+//! When Astra ends the admin token of each organization: for the metrics, and for a rotation that would come after that
+//! end. Only Astra's list of tokens surely tells. Rollback reads the list as far as that token, once a day for each
+//! organization and after each change of the token.
 
 use std::time::Duration;
 
@@ -12,8 +13,10 @@ use crate::ending::Patience;
 use crate::events;
 use crate::limits::{ADMIN_END_KEPT, ADMIN_END_LISTS_MAX, ADMIN_END_ORGANIZATIONS_MAX, HELD_LOOK_PERIOD};
 use crate::names::{ClientId, OrgId};
+use crate::schedule::renewal_before;
 use crate::storage::key::{ADMIN_END_PREFIX, ADMIN_END_STATE_KEY, segment};
 use crate::storage::read_many;
+use crate::time_text;
 
 /// What Astra's list showed of an admin token. Times are in seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Deserialize, Serialize)]
@@ -39,6 +42,16 @@ impl AdminEnd {
     /// Is this of the config's admin token?
     pub(crate) fn is_of(&self, config: &OrgConfig) -> bool {
         config.admin_token.is(&self.client_id)
+    }
+
+    /// When a rotation must replace the token; 0 = never.
+    fn renew_at(&self, config: &OrgConfig, now: u64) -> u64 {
+        self.ends.map_or(0, |ends| renewal_before(ends, now, config.rotation_grace_period()))
+    }
+
+    /// Does the rotation of the config's admin token come too late for this end?
+    fn is_too_early_for(&self, config: &OrgConfig, now: u64) -> bool {
+        config.rotation_state.turn.is_late_for(self.renew_at(config, now), now)
     }
 
     /// A clock that was set back is no reason to believe it for longer.
@@ -94,13 +107,22 @@ pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<(), Erro
         // Deleted since the list was made, or damaged: `check` names it.
         let Ok(Some(config)) = config::load_own(context, org_id)? else { continue };
         let Some(client_id) = config.admin_token.client_id() else { continue };
-        if known.is_some_and(|known| known.is_of(&config) && known.is_fresh(now)) {
+        let known = known.filter(|known| known.is_of(&config) && known.is_fresh(now));
+        if known.as_ref().is_some_and(|known| !known.is_too_early_for(&config, now)) {
             continue;
         }
         // Noted first: a list that does not come back must not stand in the way of the others.
         store(context, &state)?;
-        listed += 1;
-        ask(context, &config, &client_id)?;
+        // What is known serves where a rotation was not brought forward, or was planned since.
+        let end = if known.is_some() {
+            known
+        } else {
+            listed += 1;
+            ask(context, &config, &client_id)?
+        };
+        if let Some(end) = end.filter(|end| end.is_too_early_for(&config, now)) {
+            rotate_before(context, &config.org_id, &end)?;
+        }
     }
     if is_last_part {
         state = State { after: String::new(), next: now + HELD_LOOK_PERIOD.as_secs() };
@@ -109,20 +131,52 @@ pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<(), Erro
 }
 
 /// Reads Astra's list as far as the admin token. A failure is logged and stops nothing: the next look asks again.
-fn ask(context: &Context<'_>, config: &OrgConfig, client_id: &ClientId) -> Result<(), Error> {
+fn ask(context: &Context<'_>, config: &OrgConfig, client_id: &ClientId) -> Result<Option<AdminEnd>, Error> {
     let client = Patience::Rollback.client(context, config);
     match client.find_token(|token| token.client_id == *client_id) {
         Ok(Some(token)) => {
             let ends = token.expiry.map(|expiry| expiry.as_secs());
             let end = AdminEnd { client_id: client_id.clone(), ends, seen: context.now().as_secs() };
-            Ok(context.storage().put(StorageEntry::json(key(&config.org_id), &end)?)?)
+            context.storage().put(StorageEntry::json(key(&config.org_id), &end)?)?;
+            Ok(Some(end))
         }
         // A list that does not show the token that asks is not whole: `check` says so.
-        Ok(None) => Ok(()),
+        Ok(None) => Ok(None),
         Err(error) => {
             let error = client.failure(&error).to_string();
             let fields = [("org", config.org_id.as_str()), ("error", &error)];
             events::ADMIN_TOKEN_END_UNKNOWN.log(context, &fields);
+            Ok(None)
+        }
+    }
+}
+
+/// Brings the rotation of the admin token forward, if the config still has the token and its rotation comes too late: the
+/// rotation that made the token may not have been told of the end, and nothing told of that of an operator's token. What
+/// fails is logged and tried again by the next look; only storage that fails stops the look.
+fn rotate_before(context: &Context<'_>, org_id: &OrgId, end: &AdminEnd) -> Result<(), Error> {
+    let now = context.now().as_secs();
+    let changed = config::change(context, org_id, |config| {
+        let is_too_late = end.is_of(config) && end.is_too_early_for(config, now);
+        if is_too_late {
+            let renew_at = end.renew_at(config, now);
+            config.rotation_state.turn.bring_forward(renew_at, now);
+        }
+        is_too_late
+    });
+    match changed {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => {
+            let ends = end.ends.and_then(time_text::of_seconds).unwrap_or_default();
+            let fields = [("org", org_id.as_str()), ("client_id", &end.client_id), ("ends", &ends)];
+            events::ROTATION_BROUGHT_FORWARD.log(context, &fields);
+            Ok(())
+        }
+        Err(error @ Error::Plain(_)) => Err(error),
+        Err(error) => {
+            let error = error.to_string();
+            let fields = [("org", org_id.as_str()), ("client_id", &end.client_id), ("error", &error)];
+            events::ROTATION_NOT_BROUGHT_FORWARD.log(context, &fields);
             Ok(())
         }
     }

@@ -89,6 +89,8 @@ events! {
     ADMIN_TOKEN_END_UNKNOWN: Warn "the end of an admin token could not be found out" ["org", "error"];
     ADMIN_ROTATION_MISSED: Warn "the rotation of an admin token missed its window and waits for the next" ["org"];
     STATIC_ROTATION_MISSED: Warn "a static role's rotation missed its window and waits for the next" ["org", "static_role"];
+    ROTATION_BROUGHT_FORWARD: Info "a rotation was brought forward, for Astra ends the token before its time" ["org", "static_role", "client_id", "ends"];
+    ROTATION_NOT_BROUGHT_FORWARD: Warn "a rotation that comes too late for its token could not be brought forward" ["org", "static_role", "client_id", "error"];
     STATIC_ROLE_DELETED: Info "a static role was deleted, and its tokens" ["org", "static_role", "display_name", "entity_id", "request_id"];
     STATIC_ROLE_FORGOTTEN: Info "a static role was forgotten with its organization's config; its token is about to end" ["org", "static_role", "display_name", "entity_id", "request_id"];
     STATIC_TOKEN_DEAD: Warn "the token of a static role has ended in Astra" ["org", "static_role", "client_id", "remedy"];

@@ -1,5 +1,5 @@
 //! Whether the tokens that the mount serves, those of static roles, still live
-//! in Astra. Somebody may have ended one in Astra's portal, or the mount was
+//! in Astra, and long enough. Somebody may have ended one in Astra's portal, or the mount was
 //! restored from a backup.
 //!
 //! A token counts as dead only when it is older than `--wal-min-age`, a whole
@@ -8,7 +8,7 @@
 
 mod look;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use secrets_framework::{Context, Error};
@@ -24,6 +24,19 @@ pub(crate) use look::{log_dead, look};
 pub(crate) struct HeldTokens {
     tokens: Tokens,
     listed: BTreeSet<ClientId>,
+    /// Ends of tokens for which the next rotation comes too late, in seconds since 1970-01-01T00:00:00Z.
+    early_ends: BTreeMap<ClientId, u64>,
+}
+
+/// A held token that Astra ends too early for the next rotation of its static role.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EarlyEnd<'a> {
+    /// Its ID in Astra.
+    pub(crate) client_id: &'a ClientId,
+    /// The static role that holds it.
+    pub(crate) name: &'a RoleName,
+    /// When Astra ends it, in seconds since 1970-01-01T00:00:00Z.
+    pub(crate) ends: u64,
 }
 
 /// A held token that no list showed.
@@ -51,7 +64,8 @@ pub(crate) enum Verdict {
 impl HeldTokens {
     /// Those of the organization's static roles of these names: one read each.
     pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, names: &[RoleName]) -> Result<Self, Error> {
-        Ok(Self { tokens: static_role::tokens(context, org_id, names)?, listed: BTreeSet::new() })
+        let tokens = static_role::tokens(context, org_id, names)?;
+        Ok(Self { tokens, listed: BTreeSet::new(), early_ends: BTreeMap::new() })
     }
 
     /// The tokens, as they were when they were read.
@@ -71,13 +85,31 @@ impl HeldTokens {
         }
     }
 
+    /// Notes when Astra ends a token, as a list shows it.
+    pub(crate) fn see_end(&mut self, client_id: &ClientId, ends: Option<Duration>) {
+        let Some(ends) = ends.map(|ends| ends.as_secs()) else { return };
+        if self.tokens.current.get(client_id).is_some_and(|current| ends < current.in_time_for) {
+            self.early_ends.insert(client_id.clone(), ends);
+        }
+    }
+
+    /// Those that Astra ends too early for the next rotation.
+    pub(crate) fn early_ends(&self) -> impl Iterator<Item = EarlyEnd<'_>> {
+        self.early_ends.iter().filter_map(|(client_id, ends)| {
+            let name = &self.tokens.current.get(client_id)?.name;
+            Some(EarlyEnd { client_id, name, ends: *ends })
+        })
+    }
+
     /// Those that no list has shown.
     pub(crate) fn missing(&self) -> impl Iterator<Item = Missing<'_>> {
-        self.tokens
-            .current
-            .iter()
-            .filter(|(client_id, _)| !self.listed.contains(*client_id))
-            .map(|(client_id, name)| Missing { client_id, name, is_known: self.tokens.dead.contains(client_id) })
+        self.tokens.current.iter().filter(|(client_id, _)| !self.listed.contains(*client_id)).map(
+            |(client_id, current)| Missing {
+                client_id,
+                name: &current.name,
+                is_known: self.tokens.dead.contains(client_id),
+            },
+        )
     }
 }
 

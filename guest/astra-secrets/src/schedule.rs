@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
-pub(crate) use turn::{Turn, renewal};
+pub(crate) use turn::{Turn, in_time_for, renewal, renewal_before};
 
 use crate::limits::{SCHEDULE_BYTES_MAX, SCHEDULE_PERIOD_MAX, SCHEDULE_PERIOD_MIN, SCHEDULE_WINDOW_MIN};
 use crate::names::NameError;

@@ -3,6 +3,7 @@
 //! in the token's record, as for all tokens, and so is the end of a replaced one.
 
 mod dead;
+mod early;
 mod standing;
 mod stored;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use crate::storage::{self, Write, key, keys_below, write_batch};
 use crate::who::Who;
 
 pub(crate) use dead::{Soon, replace_soon};
+pub(crate) use early::rotate_before;
 pub(crate) use standing::standings;
 pub(crate) use stored::decode;
 pub(crate) use token_record::{current_record, load_token, log_unreadable, lost_record};

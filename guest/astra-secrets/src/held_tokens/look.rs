@@ -1,6 +1,7 @@
 //! The hourly look of rollback: for each organization that has static roles,
 //! their tokens are compared with Astra's list, and those that are dead are
-//! replaced by the schedule queue. How far the look came is kept in one entry.
+//! replaced by the schedule queue, as are those that Astra ends before their
+//! rotation comes. How far the look came is kept in one entry.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
-use super::{HeldTokens, Missing, Verdict, judge};
+use super::{EarlyEnd, HeldTokens, Missing, Verdict, judge};
 use crate::client::AstraClient;
 use crate::config;
 use crate::ending::Patience;
@@ -18,6 +19,7 @@ use crate::limits::{HELD_LOOK_PERIOD, HELD_ORGANIZATIONS_PER_ROLLBACK_MAX, HELD_
 use crate::names::OrgId;
 use crate::static_role;
 use crate::storage::key::{HELD_LOOK_STATE_KEY, STATIC_ROLE_PREFIX, from_segment};
+use crate::time_text;
 
 /// How far the look came. Times are in seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -40,7 +42,7 @@ impl State {
 }
 
 /// Goes on with the look, if it is time for one, until `deadline`. A mount without static roles is left after one list.
-/// True = dead tokens were found, and the schedule queue has something to do now.
+/// True = the schedule queue has something to do now, for tokens that are dead or about to end.
 pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<bool, Error> {
     let storage = context.storage();
     let first = storage.list_page(STATIC_ROLE_PREFIX, "", HELD_ORGANIZATIONS_PER_ROLLBACK_MAX)?;
@@ -91,7 +93,7 @@ pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<bool, Er
 /// What came of a look at one organization.
 #[derive(Clone, Copy, Debug, Default)]
 struct Looked {
-    /// Was a token found dead that was not known to be?
+    /// Was a token found dead that was not known to be, or was a rotation brought forward?
     found: bool,
     /// Has the schedule queue something to do now?
     is_due: bool,
@@ -121,6 +123,15 @@ fn try_look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Res
     if held.count() == 0 || !compare(&client, &mut held)? {
         return Ok(looked);
     }
+    // First, for these cost no call to Astra: proofs that come to nothing keep none of them waiting.
+    // One at the least, so that a look goes on even where the list alone takes until the deadline.
+    for early in held.early_ends() {
+        bring_forward(context, org_id, early, &mut looked)?;
+        if context.now() > deadline {
+            looked.stopped = true;
+            return Ok(looked);
+        }
+    }
     let mut proofs = 0;
     for missing in held.missing() {
         looked.stopped = proofs >= HELD_PROOFS_MAX || context.now() > deadline;
@@ -146,6 +157,26 @@ fn try_look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Res
     Ok(looked)
 }
 
+/// Brings a rotation forward; what fails is logged, and the next look tries again. Fails only where storage does.
+fn bring_forward(context: &Context<'_>, org_id: &OrgId, early: EarlyEnd<'_>, looked: &mut Looked) -> Result<(), Error> {
+    let token = [("org", org_id.as_str()), ("static_role", early.name.as_str()), ("client_id", early.client_id)];
+    match static_role::rotate_before(context, org_id, early.name, early.client_id, early.ends) {
+        Ok(None) => {}
+        Ok(Some(due)) => {
+            looked.found = true;
+            looked.is_due |= due.at <= context.now().as_secs();
+            let ends = time_text::of_seconds(early.ends).unwrap_or_default();
+            events::ROTATION_BROUGHT_FORWARD.log(context, &[token.as_slice(), &[("ends", &ends)]].concat());
+        }
+        Err(error @ Error::Plain(_)) => return Err(error),
+        Err(error) => {
+            let error = error.to_string();
+            events::ROTATION_NOT_BROUGHT_FORWARD.log(context, &[token.as_slice(), &[("error", &error)]].concat());
+        }
+    }
+    Ok(())
+}
+
 /// Logs why a dead token was not put to be replaced; fails only where storage does.
 fn log_failure(context: &Context<'_>, org_id: &OrgId, missing: Missing<'_>, error: Error) -> Result<(), Error> {
     if matches!(error, Error::Plain(_)) {
@@ -167,6 +198,7 @@ fn compare(client: &AstraClient<'_>, held: &mut HeldTokens) -> Result<bool, Erro
     let scanned = client.scan_tokens(&mut |token| {
         is_whole |= client.asks_with(&token.client_id);
         held.see(&token.client_id);
+        held.see_end(&token.client_id, token.expiry);
         ControlFlow::Continue(())
     });
     scanned.map_err(told)?;

@@ -72,11 +72,19 @@ impl Turn {
 
     /// Brings it forward to `now`, whatever its schedule says, unless it has failed and waits to be tried again.
     pub(crate) fn hurry(&mut self, now: u64) {
-        let latest_retry = now + ROTATION_BACK_OFF_MAX.as_secs();
-        let waits = self.failures > 0 && (now..=latest_retry).contains(&self.due);
-        if !waits {
+        if !self.waits_for_retry(now) {
             (self.due, self.scheduled) = (now, now);
         }
+    }
+
+    /// Does it come too late for a token that is to be renewed at `renew_at`? One that has failed is tried again soon enough.
+    pub(crate) fn is_late_for(&self, renew_at: u64, now: u64) -> bool {
+        renew_at != 0 && renew_at.max(now) < self.due && !self.waits_for_retry(now)
+    }
+
+    /// Brings it forward to `renew_at`, or to `now` if that time has passed.
+    pub(crate) fn bring_forward(&mut self, renew_at: u64, now: u64) {
+        (self.renew_at, self.due) = (renew_at, renew_at.max(now));
     }
 
     /// It failed; [`Self::begin`] has set when it is tried again.
@@ -92,6 +100,12 @@ impl Turn {
             .then(|| format!("it is rotated at {at} already, before its schedule says so"))
     }
 
+    /// Has it failed, and waits to be tried again?
+    fn waits_for_retry(&self, now: u64) -> bool {
+        let latest_retry = now + ROTATION_BACK_OFF_MAX.as_secs();
+        self.failures > 0 && (now..=latest_retry).contains(&self.due)
+    }
+
     /// Waits for the first time of the schedule after `last`, or for the renewal if that is earlier. A time that has passed
     /// is now: rollback looks for tasks of an earlier hour only once an hour.
     fn wait(&mut self, schedule: Option<&Schedule>, last: u64, now: u64) {
@@ -102,14 +116,24 @@ impl Turn {
     }
 }
 
-/// When a token made at `now` must be replaced, if Astra ends it at
-/// `expires_at`: early enough for the grace period, and for some attempts; but
-/// not before half its life. 0 = never.
+/// When a token made at `now` must be replaced, if Astra ends it at `expires_at`, as [`renewal_before`]. 0 = never.
 pub(crate) fn renewal(expires_at: Option<&str>, now: u64, grace_period: Duration) -> u64 {
-    let Some(expiry) = expires_at.and_then(time_text::parse).map(|expiry| expiry.as_secs()) else { return 0 };
-    let life = expiry.saturating_sub(now);
-    let lead = grace_period.saturating_add(RENEWAL_LEAD).as_secs();
-    expiry - lead.min(life / 2)
+    expires_at.and_then(time_text::parse).map_or(0, |expiry| renewal_before(expiry.as_secs(), now, grace_period))
+}
+
+/// When a token that Astra ends at `ends` must be replaced: early enough for the grace period, and for some attempts; but
+/// not before half the life that is left at `now`.
+pub(crate) fn renewal_before(ends: u64, now: u64, grace_period: Duration) -> u64 {
+    ends - lead(grace_period).min(ends.saturating_sub(now) / 2)
+}
+
+/// The earliest end of a token for which a rotation at `due` surely comes in time.
+pub(crate) fn in_time_for(due: u64, grace_period: Duration) -> u64 {
+    due.saturating_add(lead(grace_period))
+}
+
+fn lead(grace_period: Duration) -> u64 {
+    grace_period.saturating_add(RENEWAL_LEAD).as_secs()
 }
 
 /// How long what failed `failures` times in a row waits until it is tried again.

@@ -1,6 +1,8 @@
 //! A static role as JSON in storage. It holds no secret: that is in the
 //! records of its tokens.
 
+use std::time::Duration;
+
 use secrets_framework::Error;
 use secrets_framework::host::StorageEntry;
 use serde::{Deserialize, Serialize};
@@ -9,7 +11,7 @@ use serde_json::{Map, Value};
 use super::{Replaced, StaticRole};
 use crate::limits::STATIC_GRACE_DEFAULT;
 use crate::names::{AstraRoleId, ClientId, OrgId, RoleName};
-use crate::schedule::{Schedule, Turn};
+use crate::schedule::{Schedule, Turn, in_time_for};
 use crate::storage::json::nanoseconds;
 use crate::storage::key;
 use crate::who::Who;
@@ -64,6 +66,11 @@ struct StoredTokens {
     token_dead: bool,
     #[serde(default)]
     replaced: Vec<StoredReplaced>,
+    // Of any form: a damaged time hides no token.
+    #[serde(default)]
+    due: Value,
+    #[serde(default)]
+    grace_period: Value,
 }
 
 /// The entry of a static role, seal-wrapped.
@@ -102,7 +109,6 @@ pub(super) fn encode(role: &StaticRole) -> Result<StorageEntry, Error> {
 /// The static role that an entry holds. The key is the truth about its name.
 pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<StaticRole, Error> {
     let stored: Stored = parse(entry, org_id, name)?;
-    let duration = |nanoseconds: i64| std::time::Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default());
     let (period, window) = (duration(stored.rotation_period), duration(stored.rotation_window));
     Ok(StaticRole {
         org_id: org_id.clone(),
@@ -122,12 +128,18 @@ pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> R
     })
 }
 
+fn duration(nanoseconds: i64) -> Duration {
+    Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default())
+}
+
 /// The tokens of one static role.
 pub(super) struct RoleTokens {
     /// The client ID of its current token; none if it has no token yet.
     pub(super) client_id: Option<ClientId>,
     /// Was that token found dead?
     pub(super) is_dead: bool,
+    /// The earliest end of the current token for which the next rotation comes in time.
+    pub(super) in_time_for: u64,
     /// The replaced ones.
     pub(super) replaced: Vec<Replaced>,
 }
@@ -135,9 +147,11 @@ pub(super) struct RoleTokens {
 /// The tokens of the static role that an entry holds.
 pub(super) fn decode_tokens(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<RoleTokens, Error> {
     let stored: StoredTokens = parse(entry, org_id, name)?;
+    let grace_period = stored.grace_period.as_i64().map_or(STATIC_GRACE_DEFAULT, duration);
     Ok(RoleTokens {
         client_id: current(stored.client_id),
         is_dead: stored.token_dead,
+        in_time_for: in_time_for(stored.due.as_u64().unwrap_or_default(), grace_period),
         replaced: stored.replaced.into_iter().map(Replaced::from).collect(),
     })
 }

@@ -11,11 +11,21 @@ use crate::limits::STATIC_ROLES_READ_AT_ONCE;
 use crate::names::{ClientId, OrgId, RoleName};
 use crate::storage::{key, read_many};
 
+/// The current token of a static role.
+#[derive(Debug)]
+pub(crate) struct CurrentToken {
+    /// The static role.
+    pub(crate) name: RoleName,
+    /// The earliest end of the token in Astra for which the next rotation comes in time, in seconds since
+    /// 1970-01-01T00:00:00Z.
+    pub(crate) in_time_for: u64,
+}
+
 /// The tokens that these static roles have.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
     /// Those that are current, and whose.
-    pub(crate) current: BTreeMap<ClientId, RoleName>,
+    pub(crate) current: BTreeMap<ClientId, CurrentToken>,
     /// Those of the current ones that were found dead, and are about to be replaced.
     pub(crate) dead: BTreeSet<ClientId>,
     /// When those end that live on for their grace period, in seconds since 1970-01-01T00:00:00Z.
@@ -37,7 +47,8 @@ pub(crate) fn tokens(context: &Context<'_>, org_id: &OrgId, names: &[RoleName]) 
                     if role.is_dead {
                         tokens.dead.extend(role.client_id.clone());
                     }
-                    tokens.current.extend(role.client_id.map(|client_id| (client_id, name.clone())));
+                    let current = CurrentToken { name: name.clone(), in_time_for: role.in_time_for };
+                    tokens.current.extend(role.client_id.map(|client_id| (client_id, current)));
                     tokens.replaced.extend(role.replaced.into_iter().map(|token| (token.client_id, token.ends)));
                 }
                 Err(error) => {

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::time::Duration;
+
+use secrets_framework::host::{Clock, Locks};
 use serde_json::{Value, json};
 
 use super::{DAY, HOUR, MINUTE, with_role};
@@ -129,4 +132,71 @@ fn one_that_has_ended_by_itself_ends_now_and_not_before() {
     assert_eq!(mount.rotate_static("app").data()["previous_ends"], "2026-01-01T13:00:00Z");
     mount.rollback().unwrap();
     mount.assert_static(1, 0);
+}
+
+/// A mount whose static role has a token that ends at noon: only Astra's list tells so.
+fn listed_until_noon(mount: Mount) -> (Mount, String) {
+    mount.write_static("app", json!({ "rotation_period": "24h" })).done();
+    let first = mount.static_token("app");
+    mount.astra.set_expiry(&first, "2026-01-01T12:00:00Z");
+    // Plans the look.
+    mount.rollback().unwrap();
+    (mount, first)
+}
+
+fn next_rotation(mount: &Mount) -> Value {
+    mount.read_static("app")["next_rotation"].clone()
+}
+
+fn lines(mount: &Mount, words: &str) -> usize {
+    mount.host.log.lines().iter().filter(|line| line.message.contains(words)).count()
+}
+
+#[test]
+fn a_token_whose_end_only_the_list_tells_is_rotated_before() {
+    for mount in [Mount::new(), Mount::on_vault()] {
+        let (mount, first) = listed_until_noon(mount);
+        assert_eq!(next_rotation(&mount), "2026-01-02T00:00:00Z");
+        mount.host.clock.advance(HOUR);
+        mount.rollback().unwrap();
+        assert_eq!(next_rotation(&mount), "2026-01-01T10:00:00Z", "an hour of grace, and one to try again");
+        mount.assert_static(1, 0);
+        let stored = mount.host.storage.json(&format!("static-role/{ORG_A}/app"));
+        for _ in 2..10 {
+            mount.host.clock.advance(HOUR);
+            mount.rollback().unwrap();
+            if mount.host.clock.now() < Duration::from_secs(1_767_261_600) {
+                assert_eq!(mount.host.storage.json(&format!("static-role/{ORG_A}/app")), stored);
+            }
+        }
+        assert_eq!(lines(&mount, "was brought forward"), 1);
+        mount.host.clock.advance(HOUR);
+        mount.rollback().unwrap();
+        assert_ne!(mount.static_token("app"), first);
+        assert_eq!(next_rotation(&mount), "2026-01-02T10:00:00Z");
+        mount.assert_static(1, 1);
+    }
+}
+
+#[test]
+fn a_token_that_has_ended_and_is_listed_still_is_rotated_in_the_same_call() {
+    let (mount, first) = listed_until_noon(Mount::new());
+    mount.host.clock.advance(13 * HOUR);
+    mount.rollback().unwrap();
+    assert_ne!(mount.static_token("app"), first);
+}
+
+#[test]
+fn a_static_role_that_is_locked_is_logged_and_brought_forward_by_the_next_look() {
+    let (mount, _) = listed_until_noon(Mount::new());
+    mount.host.locks.set_wait(Duration::ZERO);
+    let held = mount.host.locks.acquire(&format!("static-role/{ORG_A}/app")).unwrap();
+    mount.host.clock.advance(HOUR);
+    mount.rollback().unwrap();
+    drop(held);
+    assert_eq!(next_rotation(&mount), "2026-01-02T00:00:00Z");
+    assert_eq!(lines(&mount, "could not be brought forward"), 1);
+    mount.host.clock.advance(HOUR);
+    mount.rollback().unwrap();
+    assert_eq!(next_rotation(&mount), "2026-01-01T10:00:00Z");
 }

@@ -35,7 +35,8 @@ impl Touch<'_> {
     pub(super) fn is_of_static_role(&self, client_id: &ClientId, result: &mut OrgResult) -> Result<bool, Error> {
         let org_id = self.organization.org_id;
         let tokens = self.statics;
-        if let Some(name) = tokens.current.get(client_id) {
+        if let Some(current) = tokens.current.get(client_id) {
+            let name = &current.name;
             result.tell(format!(
                 "the token `{client_id}` of organization `{org_id}` has lost its record, but static role `{name}` uses \
                  it: write `rotate-role/{org_id}/{name}`, and another takes its place"
