@@ -16,7 +16,7 @@ use crate::static_role;
 use crate::storage::first_keys_below;
 use crate::storage::key::CONFIG_PREFIX;
 
-pub(crate) use retired_search::{Need, forget_search, need_of, write_of_new_search};
+pub(crate) use retired_search::{Need, forget_search, log_kept, need_of, write_of_new_search};
 
 /// Is the record's token held now?
 pub(crate) fn is_held(context: &Context<'_>, record: &Record) -> Result<bool, Error> {
@@ -109,6 +109,11 @@ pub(crate) fn refuse_if_held(context: &Context<'_>, record: &Record) -> Result<(
         Need::EndsOthers => Err(Error::mistake(format!(
             "`client_id` is `{client_id}`, the admin token of a deleted config of organization `{org_id}`, with which \
              its other tokens are still to be ended: end those, and it is ended after them"
+        ))),
+        Need::SettlesMints => Err(Error::mistake(format!(
+            "`client_id` is `{client_id}`, the admin token of a deleted config of organization `{org_id}`, with which \
+             rollback is still to settle the write-ahead entries of mints that failed at its `url`: it is ended after them; \
+             if the log says of such an entry that it cannot be undone, repair or delete the entry"
         ))),
         Need::NotKnown => Err(Error::coded(
             503,

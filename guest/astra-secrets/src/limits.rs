@@ -68,7 +68,7 @@ pub(crate) const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
 /// Old configs of one organization that are kept for revocation: one for each origin that still has tokens.
 pub(crate) const RETIRED_CONFIGS_MAX: usize = 8;
 
-/// Records that one search for tokens of a retired config reads: up to three calls each of the host's 10,000.
+/// Records, and write-ahead entries, that one search for tokens of a retired config reads: up to four of 10,000 calls each.
 pub(crate) const RETIRED_SEARCH_RECORDS_MAX: usize = 500;
 
 /// 64 KiB: the damaged entry of retired configs that a write carries along. [`RETIRED_CONFIGS_MAX`] configs are smaller;

@@ -24,7 +24,7 @@ pub(crate) use description::{Facts, check_template, describe};
 #[cfg(test)]
 pub(crate) use intent::group_of;
 pub(crate) use intent::{
-    INTENT_KIND, IntentData, OpenMarks, any_being_made, any_made_or_being_made, is_open, lock, open_marks, open_times,
+    BeingMade, INTENT_KIND, IntentData, OpenMarks, any_made_or_being_made, is_open, lock, open_marks, open_times,
     unreadable_entries,
 };
 pub(crate) use make::{MintError, MintRequest, MintedToken, make, try_make};

@@ -86,7 +86,7 @@ pub(crate) fn run_due(context: &Context<'_>, tasks: &[QueuedTask], immediate: bo
         begin_until,
         |due| {
             match end_due(context, due, when, false) {
-                Ok(Ending::StillNeeded) => still_needed.push(due),
+                Ok(Ending::StillNeeded(_)) => still_needed.push(due),
                 Ok(_) => {}
                 // One token that cannot be ended or is locked does not keep the others waiting.
                 Err(error) => result = Err(error),
@@ -220,8 +220,8 @@ enum Ending {
     NotNow,
     /// It could not be ended.
     Failed,
-    /// It ends last, after others that it is to end.
-    StillNeeded,
+    /// It ends last, after what it is needed for.
+    StillNeeded(Need),
 }
 
 /// Ends a token, and moves its task. `is_last` = it is not tried again in this call.
@@ -232,13 +232,16 @@ fn end_due(context: &Context<'_>, due: Due<'_>, when: When, is_last: bool) -> Re
     let later = context.now() + ENDED_RETRY_PAUSE;
     let writes = match ending {
         Ending::NotNow => return Ok(ending),
-        Ending::StillNeeded if !is_last => return Ok(ending),
+        Ending::StillNeeded(_) if !is_last => return Ok(ending),
         Ending::Ended => due.task.writes_of_move(history::forget_at(context.now().as_secs())).into(),
         Ending::InUse | Ending::NeverTakenOver => vec![Write::Delete(due.task.key())],
         // Later, so that one organization that fails does not keep others waiting.
-        Ending::Failed | Ending::StillNeeded => due.task.writes_of_move(later.as_secs()).into(),
+        Ending::Failed | Ending::StillNeeded(_) => due.task.writes_of_move(later.as_secs()).into(),
     };
     write_batch(context, &writes)?;
+    if let Ending::StillNeeded(need) = ending {
+        in_use::log_kept(context, &due.token.org_id, &due.token.client_id, need)?;
+    }
     Ok(ending)
 }
 
@@ -275,8 +278,8 @@ fn end_one(context: &Context<'_>, token: &TokenRef, when: When) -> Result<Ending
     let how = if record.kind.is_replaceable() { End::Rotated } else { End::LeaseEnded };
     // If the config or static role cannot be read, nobody knows whether the token is in use: tried again later.
     let ended = match held.and_then(|_| in_use::need_of(context, &record)) {
-        Ok(Need::EndsOthers | Need::NotKnown) => return Ok(Ending::StillNeeded),
         Ok(Need::None) => end_token(context, &Target::of(&record, how, when.patience())),
+        Ok(need) => return Ok(Ending::StillNeeded(need)),
         Err(error) => Err(error),
     };
     match ended {

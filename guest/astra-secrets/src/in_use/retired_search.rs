@@ -8,8 +8,9 @@ use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, Origin, Retired};
+use crate::events;
 use crate::limits::RETIRED_SEARCH_RECORDS_MAX;
-use crate::mint;
+use crate::mint::BeingMade;
 use crate::names::{ClientId, OrgId};
 use crate::record::{self, Record, Searched, TokenKind};
 use crate::storage::key::{RETIRED_SEARCH_PREFIX, segment};
@@ -22,6 +23,8 @@ pub(crate) enum Need {
     None,
     /// It ends other tokens first.
     EndsOthers,
+    /// It settles write-ahead entries first: a token may have been made for each.
+    SettlesMints,
     /// The search has not come to its end.
     NotKnown,
 }
@@ -39,12 +42,15 @@ struct Wanted {
 #[serde(transparent)]
 struct State(BTreeMap<ClientId, Search>);
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 struct Search {
     /// What is looked for. Where that changes, the search begins anew.
     wanted: String,
     /// The last name of the index that was looked at.
     after: String,
+    /// Does the log say already that the admin token is kept?
+    #[serde(default)]
+    logged: bool,
 }
 
 /// Is it the admin token of a config that is kept only to end other tokens, and has it any to end? What counts is the
@@ -59,12 +65,13 @@ pub(crate) fn need_of(context: &Context<'_>, record: &Record) -> Result<Need, Er
         return Ok(Need::None);
     }
     // Before the records, at each step: a token that is being made then may come to stand where the search has been.
-    if mint::any_being_made(context, org_id)? {
-        return Ok(Need::EndsOthers);
+    if BeingMade::of(context, org_id)?.may_be_at(|origin| wanted.may_be_of(origin)) {
+        return Ok(Need::SettlesMints);
     }
     let mut state = load(context, org_id)?;
-    let before = state.0.remove(client_id).filter(|search| search.wanted == wanted.text());
-    let after = before.as_ref().map_or("", |search| search.after.as_str());
+    let before = state.0.remove(client_id);
+    let goes_on = before.as_ref().filter(|search| search.wanted == wanted.text());
+    let after = goes_on.map_or("", |search| search.after.as_str());
     let is_other = |other: &Record| wanted.has(other) && other.client_id != *client_id;
     match record::search_in_org(context, org_id, after, RETIRED_SEARCH_RECORDS_MAX, is_other)? {
         // The next search begins with the one that was found.
@@ -76,11 +83,31 @@ pub(crate) fn need_of(context: &Context<'_>, record: &Record) -> Result<Need, Er
             Ok(Need::None)
         }
         Searched::UpTo(after) => {
-            state.0.insert(client_id.clone(), Search { wanted: wanted.text(), after });
+            let logged = before.is_some_and(|search| search.logged);
+            state.0.insert(client_id.clone(), Search { wanted: wanted.text(), after, logged });
             store(context, org_id, &state)?;
             Ok(Need::NotKnown)
         }
     }
+}
+
+/// Logs why an admin token is kept whose end has come, once: it is tried again every few minutes.
+pub(crate) fn log_kept(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId, need: Need) -> Result<(), Error> {
+    let reason = match need {
+        Need::EndsOthers => "tokens are alive that it is to end",
+        Need::SettlesMints => "write-ahead entries are open that it is to settle",
+        // The search tells in one of the next calls.
+        Need::None | Need::NotKnown => return Ok(()),
+    };
+    let mut state = load(context, org_id)?;
+    let search = state.0.entry(client_id.clone()).or_default();
+    if std::mem::replace(&mut search.logged, true) {
+        return Ok(());
+    }
+    store(context, org_id, &state)?;
+    let fields = [("org", org_id.as_str()), ("client_id", client_id), ("reason", reason)];
+    events::RETIRED_ADMIN_TOKEN_KEPT.log(context, &fields);
+    Ok(())
 }
 
 /// The change with which all searches of an organization begin anew. It belongs to those by which a config is retired:
@@ -114,9 +141,11 @@ impl Wanted {
 
     /// Where the origin of a token is not known, each may be the one.
     fn has(&self, record: &Record) -> bool {
-        record.origin.as_ref().is_none_or(|origin| {
-            self.origins.contains(origin) || (self.may_be_any && self.current.as_ref() != Some(origin))
-        })
+        record.origin.as_ref().is_none_or(|origin| self.may_be_of(origin))
+    }
+
+    fn may_be_of(&self, origin: &Origin) -> bool {
+        self.origins.contains(origin) || (self.may_be_any && self.current.as_ref() != Some(origin))
     }
 
     fn text(&self) -> String {

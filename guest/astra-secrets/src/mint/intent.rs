@@ -1,7 +1,7 @@
 //! The write-ahead entry of a mint. Written before Astra is asked, it names
 //! the mark by which the token is found again, whatever happens in between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use secrets_framework::host::LockGuard;
 use secrets_framework::wal::{self, WalEntry, WalGroup, WalId};
@@ -14,7 +14,7 @@ use super::make::MintRequest;
 use super::room;
 use super::start::{MintStart, wait_for_started};
 use crate::config::{self, OrgConfig, Origin};
-use crate::limits::OPEN_INTENTS_MAX;
+use crate::limits::{OPEN_INTENTS_MAX, RETIRED_SEARCH_RECORDS_MAX};
 use crate::lock::Lock;
 use crate::mark::{fresh_mark, is_mark};
 use crate::names::{OrgId, RoleName};
@@ -145,13 +145,43 @@ pub(crate) fn any_made_or_being_made(
     org_id: &OrgId,
     is_it: impl Fn(&Record) -> bool,
 ) -> Result<bool, Error> {
-    Ok(any_being_made(context, org_id)? || record::any_in_org_where(context, org_id, is_it)?)
+    wait_for_started(context, org_id)?;
+    Ok(any_open(context, org_id, |_| true)? || record::any_in_org_where(context, org_id, is_it)?)
 }
 
-/// Has the organization a token that is being made? As for [`any_made_or_being_made`], asked before records are.
-pub(crate) fn any_being_made(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
-    wait_for_started(context, org_id)?;
-    any_open(context, org_id, |_| true)
+/// Where tokens of an organization are being made.
+#[derive(Debug, Default)]
+pub(crate) struct BeingMade {
+    origins: BTreeSet<Origin>,
+    /// Is there an entry that does not tell its origin, or are there more entries than are looked through?
+    may_be_anywhere: bool,
+}
+
+impl BeingMade {
+    /// Looks through the open entries of an organization. As for [`any_made_or_being_made`], asked before records are. An
+    /// entry that cannot be read counts for each origin, because a token may have been made for it.
+    pub(crate) fn of(context: &Context<'_>, org_id: &OrgId) -> Result<Self, Error> {
+        wait_for_started(context, org_id)?;
+        let ids = wal::ids_in(context, group_of(org_id))?;
+        if ids.len() > RETIRED_SEARCH_RECORDS_MAX {
+            return Ok(Self { may_be_anywhere: true, ..Self::default() });
+        }
+        let mut being_made = Self::default();
+        visit_open(context, &ids, |_, intent| {
+            match intent {
+                Some((data, _)) if data.org_id != org_id.as_str() => {}
+                Some((data, _)) if !data.origin.is_empty() => being_made.origins.extend([data.origin()]),
+                _ => being_made.may_be_anywhere = true,
+            }
+            true
+        })?;
+        Ok(being_made)
+    }
+
+    /// May a token be in the making at an origin that `is_it` takes?
+    pub(crate) fn may_be_at(&self, is_it: impl Fn(&Origin) -> bool) -> bool {
+        self.may_be_anywhere || self.origins.iter().any(is_it)
+    }
 }
 
 /// Visits an organization's unsettled mints of leased tokens: the mark of each, and its role. The answer is how many

@@ -2,9 +2,11 @@
 //! last, when it has ended all that needed it, and by itself.
 
 use secrets_framework::host::{HttpError, Loss};
+use secrets_framework::testing::LogLine;
 
 use super::*;
-use crate::testing::{Fault, On};
+use crate::limits::{ENDED_RETRY_PAUSE, RETIRED_SEARCH_RECORDS_MAX};
+use crate::testing::{ADMIN_A, Fault, On};
 
 const MOVED: &str = "AstraCS:Moved:canary";
 const NEW_ORIGIN: &str = "https://moved.example.org";
@@ -272,4 +274,94 @@ fn a_damaged_retired_config_keeps_an_admin_token_that_it_may_need() {
     mount.host.clock.advance(Duration::from_secs(3600));
     mount.rollback().unwrap();
     assert!(!mount.astra.is_live(&replaced));
+}
+
+/// A mount whose config has moved from an origin with an entry that fails for good, and was deleted; the admin token of ours
+/// that the config had at its last origin.
+fn moved_away_from_a_failing_entry() -> (Mount, String) {
+    let mount = Mount::new();
+    mount.set(json!({ "max_retries": 0 }));
+    mount.astra.set_lag(1);
+    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost(Loss::Closed)));
+    mount.creds().0.unwrap_err();
+    mount.astra.answer_bearer(ADMIN_A, Ok(401));
+    mount.astra.add_org(MOVED, ORG_A, NEW_ORIGIN);
+    mount.configure(ORG_A, MOVED, json!({ "url": NEW_ORIGIN, "force": true }));
+    mount.rotate();
+    mount.host.clock.advance(LEASE_END_MARGIN + SECOND);
+    // It fails for the entry, and ends the operator's token.
+    mount.rollback().unwrap_err();
+    let ours = mount.current();
+    delete_config(&mount, false);
+    (mount, ours)
+}
+
+#[test]
+fn a_write_ahead_entry_of_another_origin_keeps_no_admin_token() {
+    let (mount, ours) = moved_away_from_a_failing_entry();
+    for _ in 0..3 {
+        mount.host.clock.advance(LEASE_END_MARGIN + SECOND);
+        mount.rollback().unwrap_err();
+    }
+    assert_eq!(mount.open_entries(), 1, "no admin token can settle it");
+    assert!(!mount.astra.is_live(&ours) && !mount.recorded().contains(&ours));
+    assert!(!mount.host.log.text().contains("it ends last"));
+}
+
+#[test]
+fn more_entries_than_are_looked_through_keep_it() {
+    let (mount, ours) = moved_away_from_a_failing_entry();
+    let entry = mount.host.storage.keys().into_iter().find(|key| key.starts_with("wal/")).unwrap();
+    let entry = mount.host.storage.json(&entry);
+    for number in 1..=RETIRED_SEARCH_RECORDS_MAX {
+        mount.host.storage.seed(&Mount::entry_key(ORG_A, &format!("{number:08}")), entry.to_string());
+    }
+    let delete = || mount.send(Operation::Delete, &format!("tokens/{ORG_A}/{ours}"), Value::Null);
+    assert!(delete().mistake().contains("write-ahead entries"));
+    mount.host.storage.remove(&Mount::entry_key(ORG_A, "00000001"));
+    delete().done();
+    assert!(!mount.astra.is_live(&ours));
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_keeps_it_and_the_log_says_so_once() {
+    let mount = rotated();
+    let ours = mount.current();
+    delete_config(&mount, false);
+    let damaged = Mount::entry_key(ORG_A, "damaged");
+    mount.host.storage.seed(&damaged, "canary");
+    for _ in 0..4 {
+        mount.host.clock.advance(ENDED_RETRY_PAUSE);
+        mount.rollback().unwrap();
+        assert!(mount.astra.is_live(&ours), "a token may have been made for the entry");
+    }
+    assert_eq!(kept(&mount), [[ORG_A, &ours, "write-ahead entries are open that it is to settle"]]);
+    let mistake = mount.send(Operation::Delete, &format!("tokens/{ORG_A}/{ours}"), Value::Null).mistake();
+    assert!(mistake.contains("write-ahead entries of mints that failed"), "{mistake}");
+    mount.host.storage.remove(&damaged);
+    mount.host.clock.advance(ENDED_RETRY_PAUSE);
+    mount.rollback().unwrap();
+    assert_nothing_left(&mount);
+    assert_eq!(mount.host.storage.keys().iter().filter(|key| key.contains("retired-search")).count(), 0);
+}
+
+#[test]
+fn the_log_says_once_that_it_waits_for_the_tokens_that_it_is_to_end() {
+    let mount = rotated();
+    let ours = mount.current();
+    Leased::of(mount.creds());
+    delete_config(&mount, true);
+    for _ in 0..4 {
+        mount.host.clock.advance(ENDED_RETRY_PAUSE);
+        mount.rollback().unwrap();
+    }
+    assert!(mount.astra.is_live(&ours));
+    assert_eq!(kept(&mount), [[ORG_A, &ours, "tokens are alive that it is to end"]]);
+}
+
+/// The fields of each line of the log that says why an admin token is kept.
+fn kept(mount: &Mount) -> Vec<Vec<String>> {
+    let is_it = |line: &LogLine| line.message.contains("it ends last");
+    let lines = mount.host.log.lines().into_iter().filter(is_it);
+    lines.map(|line| line.fields.into_iter().map(|(_, text)| text).collect()).collect()
 }
