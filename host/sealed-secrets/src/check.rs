@@ -4,7 +4,8 @@ use thiserror::Error;
 
 use crate::declaration::{At, Class, Declaration, Destination, StoredOwner, StoredUrl};
 use crate::limits::{
-    CLASSES_MAX, FIELDS_MAX, LIST_ENTRIES_MAX, NAMES_MAX, PLACE_DEPTH_MAX, SECRET_CHARACTERS_MIN, TEXT_BYTES_MAX,
+    CLASSES_MAX, EXITS_BYTES_MAX, FIELDS_MAX, LIST_ENTRIES_MAX, NAMES_MAX, PATHS_MAX, PLACE_DEPTH_MAX,
+    SECRET_CHARACTERS_MIN, TEXT_BYTES_MAX,
 };
 
 /// What is wrong with a declaration: it names the class and the field.
@@ -33,6 +34,10 @@ impl Declaration {
             let text = format!("its secrets have {names} names of owners and objects; at most {NAMES_MAX}");
             return Err(DeclarationError(text));
         }
+        let paths: usize = self.classes.iter().map(path_count).sum();
+        if paths > PATHS_MAX {
+            return Err(DeclarationError(format!("its secrets have {paths} paths; at most {PATHS_MAX}")));
+        }
         for (index, class) in self.classes.iter().enumerate() {
             let is_twice = self.classes.iter().take(index).any(|before| before.name == class.name);
             let checked = if is_twice { Err("another class has its name".to_owned()) } else { self.check_class(class) };
@@ -40,6 +45,11 @@ impl Declaration {
                 let name: String = class.name.chars().take(NAME_CHARACTERS_SHOWN).collect();
                 DeclarationError(format!("class `{name}` of its secrets: {what}"))
             })?;
+        }
+        // Last, because each text is short now.
+        if self.has_exits_beyond(EXITS_BYTES_MAX) {
+            let text = format!("the places where its secrets may go take more than {EXITS_BYTES_MAX} bytes to list");
+            return Err(DeclarationError(text));
         }
         Ok(())
     }
@@ -124,6 +134,12 @@ fn names(class: &Class) -> usize {
     let requested = class.request_fields.iter().map(|field| field.owner.len() + stored(&field.destination));
     let stored = class.stored_fields.iter().map(|field| stored(&field.destination));
     requested.chain(stored).chain(class.shown_fields.iter().map(|field| field.owner.len())).sum()
+}
+
+/// The number of paths of requests.
+fn path_count(class: &Class) -> usize {
+    let requested = class.request_fields.iter().map(|field| field.paths.len());
+    requested.chain(class.shown_fields.iter().map(|field| field.paths.len())).sum()
 }
 
 fn check_shape(class: &Class) -> Checked {

@@ -40,8 +40,25 @@ impl Declaration {
     /// Has one of these declarations, or several together, each source of this one?
     #[must_use]
     pub fn is_covered_by<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> bool {
-        let known: BTreeSet<Source> = others.into_iter().flat_map(|other| other.exits().into_keys()).collect();
-        self.exits().keys().all(|source| known.contains(source))
+        let known: BTreeSet<Source> = others.into_iter().flat_map(Self::sources).collect();
+        self.sources().all(|source| known.contains(&source))
+    }
+
+    fn sources(&self) -> impl Iterator<Item = Source> {
+        self.classes.iter().flat_map(|class| sources(class).chain(unread_sources(class))).map(|(source, _)| source)
+    }
+
+    /// Do the words for all exits of the values of all classes have more than `bytes_max` bytes? Makes no words beyond that.
+    pub(crate) fn has_exits_beyond(&self, bytes_max: usize) -> bool {
+        let words = self.classes.iter().flat_map(|class| {
+            sources(class)
+                .flat_map(|(source, own)| self.of_class(class).chain(own).map(move |exit| word(&source, &exit)))
+        });
+        let mut bytes = 0;
+        words.map(|word| word.len()).any(|length| {
+            bytes += length;
+            bytes > bytes_max
+        })
     }
 
     /// The exits that this declaration gives to values of another one, and that one does not. If there are any, the exits
@@ -67,39 +84,16 @@ impl Declaration {
     fn exits(&self) -> Exits {
         let mut exits = Exits::new();
         for class in &self.classes {
-            let of_class = self.of_class(class);
-            let mut add = |source: Source, own: Vec<String>| {
-                exits.entry(source).or_default().extend(of_class.iter().cloned().chain(own));
-            };
-            for field in &class.request_fields {
-                let own =
-                    || [destination(&field.destination), Some(owner(&field.owner))].into_iter().flatten().collect();
-                field.paths.iter().for_each(|path| add(Source::new(&format!("request:{path}"), &field.at), own()));
-            }
-            for field in &class.stored_fields {
-                let whose = match &field.owner {
-                    None => NO_OWNER.to_owned(),
-                    Some(StoredOwner::Key) => "owner:key".to_owned(),
-                    Some(StoredOwner::Sibling(key)) => format!("owner:{key}"),
-                };
-                let own = destination(&field.destination).into_iter().chain([whose]).collect();
-                add(Source::new(&format!("storage:{}", field.prefix), &field.at), own);
-            }
-            for field in &class.answered_fields {
-                let (method, path) = (&field.call.method, &field.call.path);
-                add(Source::new(&format!("answer:{method} {path}"), &field.at), Vec::new());
-            }
-            // What stands here is of no class: it goes back below its prefix, and nowhere else.
-            for field in &class.unreadable_fields {
-                let source = Source::new(&format!("unreadable:{}", field.prefix), &field.at);
-                exits.entry(source).or_default().insert(format!("keep-unread:{}", field.prefix));
+            let of_values = sources(class).map(|(source, own)| (source, self.of_class(class).chain(own).collect()));
+            for (source, own) in of_values.chain(unread_sources(class)) {
+                exits.entry(source).or_default().extend(own);
             }
         }
         exits
     }
 
     /// What holds for a value of a class wherever it comes from.
-    fn of_class(&self, class: &Class) -> BTreeSet<String> {
+    fn of_class<'a>(&'a self, class: &'a Class) -> impl Iterator<Item = String> + 'a {
         let sent = class.bearer_of.iter().map(|call| format!("send:{}:{}", call.method, call.path));
         let shown = class.shown_fields.iter().flat_map(|field| {
             field.paths.iter().map(|path| format!("show:{path}:{}:{}", dotted(&field.at), owner(&field.owner)))
@@ -108,8 +102,41 @@ impl Declaration {
         let kept = [class].into_iter().chain(becomes).flat_map(|class| &class.stored_fields);
         let kept = kept.map(|field| format!("keep:{}:{}", field.prefix, dotted(&field.at)));
         let open = class.unreadable_fields.iter().map(|field| format!("keep:{}:{}", field.prefix, dotted(&field.at)));
-        sent.chain(shown).chain(kept).chain(open).chain([shape(&class.shape)]).collect()
+        sent.chain(shown).chain(kept).chain(open).chain([shape(&class.shape)])
     }
+}
+
+/// The sources of a class, each with the exits that only its own values have.
+fn sources(class: &Class) -> impl Iterator<Item = (Source, Vec<String>)> {
+    let requested = class.request_fields.iter().flat_map(|field| {
+        field.paths.iter().map(|path| {
+            let own = destination(&field.destination).into_iter().chain([owner(&field.owner)]).collect();
+            (Source::new(&format!("request:{path}"), &field.at), own)
+        })
+    });
+    let stored = class.stored_fields.iter().map(|field| {
+        let whose = match &field.owner {
+            None => NO_OWNER.to_owned(),
+            Some(StoredOwner::Key) => "owner:key".to_owned(),
+            Some(StoredOwner::Sibling(key)) => format!("owner:{key}"),
+        };
+        let own = destination(&field.destination).into_iter().chain([whose]).collect();
+        (Source::new(&format!("storage:{}", field.prefix), &field.at), own)
+    });
+    let answered = class.answered_fields.iter().map(|field| {
+        let (method, path) = (&field.call.method, &field.call.path);
+        (Source::new(&format!("answer:{method} {path}"), &field.at), Vec::new())
+    });
+    requested.chain(stored).chain(answered)
+}
+
+/// The fields of a class that keep what the engine could not read. Their values are of no class: they go back below their
+/// prefix, and nowhere else.
+fn unread_sources(class: &Class) -> impl Iterator<Item = (Source, Vec<String>)> {
+    class.unreadable_fields.iter().map(|field| {
+        let source = Source::new(&format!("unreadable:{}", field.prefix), &field.at);
+        (source, vec![format!("keep-unread:{}", field.prefix)])
+    })
 }
 
 /// Is it an exit beyond those that are known? A value that gets an owner gets no exit by that.

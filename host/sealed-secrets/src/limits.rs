@@ -18,6 +18,14 @@ pub const FIELDS_MAX: usize = 256;
 /// a request is searched for each of them.
 pub const NAMES_MAX: usize = 1_024;
 
+/// Paths of all fields of a declaration together. The Astra engine has about 15; a request is compared with each of them.
+pub const PATHS_MAX: usize = 256;
+
+/// Bytes of the words for all exits of all sources of a declaration: what the host holds to compare two declarations, and
+/// what an operator may have to read. Each source of a class has each exit of the class, so that the number of words grows
+/// as a product. The Astra engine has a few KiB.
+pub const EXITS_BYTES_MAX: usize = 256 * 1024;
+
 /// Bytes of each text of a declaration: names, prefixes, paths, keys. The host keeps declarations for each module.
 pub const TEXT_BYTES_MAX: usize = 1_024;
 

@@ -150,3 +150,45 @@ fn a_declaration_has_a_largest_number_of_fields_and_of_names() {
     beyond.classes.push(class());
     assert!(beyond.check().is_err_and(|error| error.to_string().contains("have 1027 names of owners and objects")));
 }
+
+/// A class whose values come from `sources` paths and are shown on `shown` paths, in fields of as many paths as one may have.
+fn class_of_paths(sources: usize, shown: usize) -> Class {
+    let paths = |field: usize| (0..LIST_ENTRIES_MAX).map(|path| format!("path-{field}-{path}")).collect();
+    let at = |field: usize| vec![format!("key-{field}")];
+    let requested =
+        |field| RequestField { paths: paths(field), at: at(field), destination: Destination::Nowhere, owner: vec![] };
+    let shown_on = |field| ShownField { paths: paths(field), at: at(field), owner: vec![] };
+    Class {
+        request_fields: (0..sources / LIST_ENTRIES_MAX).map(requested).collect(),
+        shown_fields: (0..shown / LIST_ENTRIES_MAX).map(shown_on).collect(),
+        stored_fields: vec![],
+        answered_fields: vec![],
+        ..class()
+    }
+}
+
+#[test]
+fn a_declaration_has_a_largest_number_of_paths() {
+    let of = |class: Class| Declaration { classes: vec![class] }.check().map_err(|error| error.to_string());
+    assert_eq!(of(class_of_paths(PATHS_MAX, 0)), Ok(()));
+    assert_eq!(of(class_of_paths(0, PATHS_MAX)), Ok(()));
+    let mut beyond = class_of_paths(PATHS_MAX, 0);
+    beyond.shown_fields = class().shown_fields;
+    assert_eq!(of(beyond), Err("its secrets have 257 paths; at most 256".to_owned()));
+    // 4,096 sources, each with 4,096 exits.
+    assert_eq!(of(class_of_paths(4_096, 4_096)), Err("its secrets have 8192 paths; at most 256".to_owned()));
+}
+
+#[test]
+fn all_exits_of_all_sources_have_a_largest_size() {
+    let of = |class: Class| Declaration { classes: vec![class] };
+    let refused =
+        |class: Class| of(class).check().is_err_and(|error| error.to_string().contains("262144 bytes to list"));
+    // 128 sources, each with 128 exits, and 64 of each: their words take some 800 and 200 KiB.
+    assert!(refused(class_of_paths(PATHS_MAX / 2, PATHS_MAX / 2)));
+    assert_eq!(of(class_of_paths(PATHS_MAX / 4, PATHS_MAX / 4)).check(), Ok(()));
+    // Few of them with long texts.
+    let mut long = class_of_paths(LIST_ENTRIES_MAX, 0);
+    long.bearer_of = vec![Call { method: "GET".into(), path: format!("/{}", "x".repeat(TEXT_BYTES_MAX - 1)) }; 4];
+    assert!(refused(long));
+}
