@@ -125,7 +125,7 @@ impl<'a> AstraClient<'a> {
 
     /// What the caller is told of a failure of this client.
     pub(crate) fn failure(&self, error: &ClientError) -> Error {
-        upstream(self.host, self.org_id(), error)
+        sentence::failure(self.host, self.config, error)
     }
 
     /// The organization this client is bound to.
@@ -205,7 +205,8 @@ impl<'a> AstraClient<'a> {
         if self.is_of_own_organization().map_err(|error| self.failure(&error))? {
             return Ok(());
         }
-        let next_step = tainted::next_step(self.host, "write the right `astra_token` to the config");
+        let write = self.config.step_for_token("write the right `astra_token` to the config");
+        let next_step = tainted::next_step(self.host, write);
         Err(Error::coded(
             502,
             format!(

@@ -81,6 +81,8 @@ pub(crate) struct OrgConfig {
     pub(crate) record_reads: bool,
     /// How many leased tokens of the organization may be alive at once; none = any number.
     pub(crate) max_tokens: Option<u32>,
+    /// Is it a retired config, which is kept only to end tokens and which no write reaches?
+    pub(crate) is_retired: bool,
     /// Fields that we do not know, kept when the entry is rewritten.
     pub(crate) other: Map<String, Value>,
 }
@@ -105,6 +107,7 @@ impl OrgConfig {
             tidy_due: 0,
             record_reads: true,
             max_tokens: None,
+            is_retired: false,
             other: Map::new(),
         }
     }
@@ -112,6 +115,19 @@ impl OrgConfig {
     /// A copy, to be changed or kept.
     pub(crate) fn copy(&self) -> Self {
         stored::from_map(stored::to_map(self), &self.org_id)
+    }
+
+    /// How an operator gives it another admin token, for an error: `write`, unless it is a retired config.
+    pub(crate) fn step_for_token(&self, write: impl Into<String>) -> String {
+        if !self.is_retired {
+            return write.into();
+        }
+        format!(
+            "it is the token of a retired config, which is kept only to end tokens that were made at {}: write `config/{}` \
+             with that `url`, another `astra_token` and `force=true`, and revoke these tokens",
+            self.url.for_error(),
+            self.org_id
+        )
     }
 
     /// Its other name; empty = none.

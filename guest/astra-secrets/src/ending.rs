@@ -3,6 +3,7 @@
 
 mod due;
 mod elsewhere;
+mod left_origins;
 mod listed;
 mod presence;
 
@@ -28,6 +29,7 @@ use crate::tainted;
 
 pub(crate) use due::{count_left, end_at_once, run_due};
 pub(crate) use elsewhere::remove_absent;
+pub(crate) use left_origins::drop_left_origins;
 
 use elsewhere::{Absent, end_elsewhere, may_be_elsewhere};
 use listed::Lookup;
@@ -190,7 +192,7 @@ pub(crate) fn config_for_ending_from(
     )))
 }
 
-/// Forgets a retired config once nothing is left that would need it. Under the lock of all configs, as a config could be
+/// Forgets all retired configs once nothing is left that would need one. Under the lock of all configs, as a config could be
 /// retired between the look and the removal. Who holds a token's lock may not take that one, so the end of a token leaves
 /// this to rollback.
 pub(crate) fn drop_retired_if_unused(context: &Context<'_>, org_id: &OrgId) -> Result<(), Error> {

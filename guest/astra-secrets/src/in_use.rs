@@ -91,11 +91,11 @@ pub(crate) fn was_never_taken_over(record: &Record) -> bool {
 pub(crate) fn refuse_if_held(context: &Context<'_>, record: &Record) -> Result<(), Error> {
     let Record { org_id, client_id, role_name, .. } = record;
     if record.kind == TokenKind::Admin
-        && let Some(holder) = configured_by(context, org_id, client_id)?
+        && let Some(user) = configured_by(context, org_id, client_id)?
     {
         return Err(Error::mistake(format!(
-            "`client_id` is `{client_id}`, the admin token of organization `{holder}`: rotate it by \
-             `config/{holder}/rotate-root`, and the old one is ended, or delete the config"
+            "`client_id` is `{client_id}`, the admin token of organization `{user}`: rotate it by \
+             `config/{user}/rotate-root`, and the old one is ended, or delete the config"
         )));
     }
     if is_held(context, record)? {

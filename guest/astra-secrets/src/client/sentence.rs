@@ -5,6 +5,7 @@ use secrets_framework::Error;
 use secrets_framework::host::{Host, Loss, NotSent};
 
 use super::error::{AnsweredBy, ClientError, is_about_the_token};
+use crate::config::OrgConfig;
 use crate::names::OrgId;
 use crate::read_only;
 use crate::tainted;
@@ -12,6 +13,16 @@ use crate::tainted;
 /// What the caller is told when Astra did not do what was asked. The sentence names the organization, gives Astra's
 /// status and says what to do next; it quotes nothing of Astra's.
 pub(crate) fn upstream(host: &dyn Host, org_id: &OrgId, error: &ClientError) -> Error {
+    told(host, org_id, None, error)
+}
+
+/// As [`upstream`], for a request with this config. For a retired config, the sentence names its URL, too: no write to the
+/// config of the organization changes what is asked there.
+pub(super) fn failure(host: &dyn Host, config: &OrgConfig, error: &ClientError) -> Error {
+    told(host, &config.org_id, Some(config).filter(|config| config.is_retired), error)
+}
+
+fn told(host: &dyn Host, org_id: &OrgId, retired: Option<&OrgConfig>, error: &ClientError) -> Error {
     match error {
         ClientError::Denied { sentence } if tainted::is_tainted(host) => {
             Error::mistake(format!("{sentence}; then {}", tainted::REPEAT))
@@ -19,14 +30,31 @@ pub(crate) fn upstream(host: &dyn Host, org_id: &OrgId, error: &ClientError) -> 
         ClientError::Denied { sentence } => Error::mistake(sentence.clone()),
         ClientError::ReadOnly => read_only::failure(&format!("nothing was changed for organization `{org_id}`")),
         error => {
-            let (code, cause) = cause(org_id, error);
-            Error::coded(code, format!("{cause} ({error}): {}", next_step(host, org_id, error)))
+            let place = retired.map(|config| format!(" at {}", config.url.for_error())).unwrap_or_default();
+            let (code, cause) = cause(&format!("organization `{org_id}`{place}"), error);
+            let next_step = match retired {
+                Some(config) if is_of_the_config(error) && !tainted::is_tainted(host) => config.step_for_token(""),
+                _ => next_step(host, org_id, error),
+            };
+            Error::coded(code, format!("{cause} ({error}): {next_step}"))
         }
     }
 }
 
+/// Is another config the remedy of a failure that ends a token?
+fn is_of_the_config(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::Refused { .. }
+            | ClientError::NotFound
+            | ClientError::Rejected { .. }
+            | ClientError::Unexpected { .. }
+            | ClientError::Nonsense { .. }
+    )
+}
+
 /// Status and cause of a failure.
-fn cause(org_id: &OrgId, error: &ClientError) -> (u16, String) {
+fn cause(whose: &str, error: &ClientError) -> (u16, String) {
     let (code, begin, end) = match error {
         ClientError::Refused { error_id: Some(id), .. } if is_about_the_token(*id) => {
             (502, "Astra does not know the admin token of", "")
@@ -55,7 +83,7 @@ fn cause(org_id: &OrgId, error: &ClientError) -> (u16, String) {
         // Both have sentences of their own.
         ClientError::Denied { .. } | ClientError::ReadOnly => (502, "nothing was sent for", ""),
     };
-    (code, format!("{begin} organization `{org_id}`{end}"))
+    (code, format!("{begin} {whose}{end}"))
 }
 
 /// The next step after a failure, for the caller and the log. No path of a tainted mount is open for one.

@@ -1,7 +1,8 @@
 //! What is left of a config while its tokens live on: the tokens and URLs of
 //! deleted configs and of left origins, kept hidden and seal-wrapped under
 //! `retired-config/<org id>`. It serves revocation only and nothing reads it
-//! for any other purpose; it goes when the organization's last record has.
+//! for any other purpose. The config of an origin goes when nothing is left at
+//! that origin, and all of it goes when the organization's last record has.
 //!
 //! A part of the entry that cannot be read stops nothing. A write carries the
 //! part along, under `damaged`, for an operator who could still repair it; the
@@ -13,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::limits::{RETIRED_CONFIGS_MAX, RETIRED_DAMAGED_BYTES_MAX};
 use crate::names::OrgId;
-use crate::storage::json::undecoded;
+use crate::storage::json::{take_text, undecoded};
 use crate::storage::key::RETIRED_PREFIX;
 use crate::storage::{self, Write, key};
 
@@ -23,17 +24,46 @@ const CONFIGS: &str = "configs";
 
 const DAMAGED: &str = "damaged";
 
+/// Field of a retired config: how far the search for tokens of its origin got.
+const SEARCHED_UP_TO: &str = "searched_up_to";
+
 /// The configs that are kept of one organization.
 pub(crate) struct Retired {
     org_id: OrgId,
     /// One for each origin; the latest was added last.
-    configs: Vec<OrgConfig>,
+    configs: Vec<Kept>,
     /// Parts of the entry that are no configs: JSON, text, or else the numbers of their bytes.
     damaged: Vec<Value>,
     /// Why a write would lose what the entry holds; none = a write keeps all of it.
     unkept: Option<String>,
     /// Fields that a newer version added.
     other: Map<String, Value>,
+}
+
+/// A config that is kept. A config that is retired anew begins with a new search.
+struct Kept {
+    config: OrgConfig,
+    /// The last name of the index that the search for tokens of its origin looked at; empty = none.
+    searched_up_to: String,
+}
+
+impl Kept {
+    fn from_map(mut map: Map<String, Value>, org_id: &OrgId) -> Self {
+        let searched_up_to = take_text(&mut map, SEARCHED_UP_TO);
+        Self { config: OrgConfig { is_retired: true, ..stored::from_map(map, org_id) }, searched_up_to }
+    }
+
+    fn to_map(&self) -> Map<String, Value> {
+        let mut map = stored::to_map(&self.config);
+        if !self.searched_up_to.is_empty() {
+            map.insert(SEARCHED_UP_TO.to_owned(), self.searched_up_to.as_str().into());
+        }
+        map
+    }
+
+    fn is_of(&self, origin: &Origin) -> bool {
+        self.config.url.origin() == origin
+    }
 }
 
 impl Retired {
@@ -79,7 +109,7 @@ impl Retired {
     fn take_config(&mut self, config: Value) {
         match config {
             Value::Object(map) if stored::fault(&map).is_none() => {
-                self.configs.push(stored::from_map(map, &self.org_id));
+                self.configs.push(Kept::from_map(map, &self.org_id));
             }
             // Its token could be sent to another URL than its own.
             damaged => self.damaged.push(damaged),
@@ -112,15 +142,33 @@ impl Retired {
 
     /// They themselves, the latest first.
     pub(crate) fn into_configs(self) -> impl Iterator<Item = OrgConfig> {
-        self.configs.into_iter().rev()
+        self.configs.into_iter().rev().map(|kept| kept.config)
+    }
+
+    /// The origins whose configs a write can forget, each with the name of the index after which the search for its tokens
+    /// goes on.
+    pub(crate) fn searches(&self) -> Vec<(Origin, String)> {
+        let configs = if self.unkept.is_some() { &[] } else { self.configs.as_slice() };
+        configs.iter().map(|kept| (kept.config.url.origin().clone(), kept.searched_up_to.clone())).collect()
+    }
+
+    /// Notes how far the search for tokens of `origin` got; `None` = it has looked at all, and the config goes. Answers
+    /// whether that changes anything.
+    pub(crate) fn note_search(&mut self, origin: &Origin, up_to: Option<String>) -> bool {
+        let Some(up_to) = up_to else {
+            self.configs.retain(|kept| !kept.is_of(origin));
+            return true;
+        };
+        let changed = self.configs.iter_mut().find(|kept| kept.is_of(origin) && kept.searched_up_to != up_to);
+        changed.map(|kept| kept.searched_up_to = up_to).is_some()
     }
 
     /// The change that keeps `config`, which is about to go.
     pub(crate) fn keep(&mut self, config: &OrgConfig) -> Result<Write, Error> {
         self.check_room(config.url.origin())?;
         // The later token of an origin can do what the earlier could.
-        self.configs.retain(|old| old.url.origin() != config.url.origin());
-        self.configs.push(config.copy());
+        self.configs.retain(|old| !old.is_of(config.url.origin()));
+        self.configs.push(Kept { config: config.copy(), searched_up_to: String::new() });
         self.write()
     }
 
@@ -133,11 +181,12 @@ impl Retired {
                 self.org_id
             )));
         }
-        if self.configs.iter().filter(|old| old.url.origin() != origin).count() < RETIRED_CONFIGS_MAX {
+        if self.configs.iter().filter(|old| !old.is_of(origin)).count() < RETIRED_CONFIGS_MAX {
             return Ok(());
         }
         Err(Error::BadRequest(format!(
-            "organization `{}` has left {RETIRED_CONFIGS_MAX} origins at which tokens of it may be alive: revoke those first",
+            "organization `{}` has left {RETIRED_CONFIGS_MAX} origins at which tokens of it may be alive: revoke those first, and \
+             rollback forgets an origin some minutes after its last token",
             self.org_id
         )))
     }
@@ -149,7 +198,7 @@ impl Retired {
         if self.unkept.is_some() {
             return Ok(None);
         }
-        self.configs.retain(|config| config.url.origin() != origin);
+        self.configs.retain(|kept| !kept.is_of(origin));
         if self.configs.len() == count { Ok(None) } else { self.write().map(Some) }
     }
 
@@ -159,7 +208,7 @@ impl Retired {
             return Ok(Write::Delete(key(&self.org_id)));
         }
         let mut map = self.other.clone();
-        map.insert(CONFIGS.to_owned(), self.configs.iter().map(stored::to_map).map(Value::Object).collect());
+        map.insert(CONFIGS.to_owned(), self.configs.iter().map(Kept::to_map).map(Value::Object).collect());
         if !self.damaged.is_empty() {
             map.insert(DAMAGED.to_owned(), Value::Array(self.damaged.clone()));
         }
@@ -186,7 +235,7 @@ pub(crate) fn load_for_revocation(
     if let Some(config) = load(context, org_id)?.filter(fits) {
         return Ok(Some(config));
     }
-    Ok(Retired::load(context, org_id)?.configs.into_iter().rev().find(fits))
+    Ok(Retired::load(context, org_id)?.into_configs().find(fits))
 }
 
 /// Is anything kept of an organization, readable or not? One read.

@@ -142,13 +142,13 @@ impl Search<'_> {
         });
         match found {
             // The token's lease ends by this answer: a list that is cut, or another organization's, is none.
-            Ok(None) if !shows_asker.get() => Ok(self.not_answered(other, cut(&other.org_id))),
+            Ok(None) if !shows_asker.get() => Ok(self.not_answered(other, cut(self.context, config))),
             Ok(None) => match client.check_organization() {
                 Ok(()) => Ok(Answer::NotThere),
                 Err(error) => Ok(self.not_answered(other, error)),
             },
             Err(error) => Ok(self.not_answered(other, client.failure(&error))),
-            Ok(Some(_)) if client.asks_with(client_id) => Err(self.explained(&in_use(self.context, &other.org_id))),
+            Ok(Some(_)) if client.asks_with(client_id) => Err(self.explained(&in_use(self.context, config))),
             Ok(Some(_)) => match client.delete_token(client_id) {
                 Ok(()) => Ok(Answer::Ended),
                 Err(error) => Err(self.explained(&client.failure(&error))),
@@ -189,15 +189,19 @@ impl Search<'_> {
     }
 }
 
-fn in_use(context: &Context<'_>, org_id: &OrgId) -> Error {
-    let next_step = tainted::next_step(context.host, "write another `astra_token` to that config");
-    Error::coded(409, format!("it is the admin token of organization `{org_id}`: {next_step}"))
+fn in_use(context: &Context<'_>, config: &OrgConfig) -> Error {
+    let write = config.step_for_token("write another `astra_token` to that config");
+    let next_step = tainted::next_step(context.host, write);
+    Error::coded(409, format!("it is the admin token of organization `{}`: {next_step}", config.org_id))
 }
 
-fn cut(org_id: &OrgId) -> Error {
+fn cut(context: &Context<'_>, config: &OrgConfig) -> Error {
+    let write = config.step_for_token("write the right `astra_token` to that config");
+    let next_step = tainted::next_step(context.host, write);
     let sentence = format!(
-        "Astra's list of organization `{org_id}` is not complete: it lacks the admin token that asked for it. Try again; \
-         if it stays so, write the right `astra_token` to that config"
+        "Astra's list of organization `{}` is not complete: it lacks the admin token that asked for it. Try again; \
+         if it stays so, {next_step}",
+        config.org_id
     );
     Error::coded(502, sentence)
 }

@@ -73,9 +73,10 @@ pub(crate) fn need_of(context: &Context<'_>, record: &Record) -> Result<Need, Er
     let goes_on = before.as_ref().filter(|search| search.wanted == wanted.text());
     let after = goes_on.map_or("", |search| search.after.as_str());
     let is_other = |other: &Record| wanted.has(other) && other.client_id != *client_id;
-    match record::search_in_org(context, org_id, after, RETIRED_SEARCH_RECORDS_MAX, is_other)? {
+    let mut left = RETIRED_SEARCH_RECORDS_MAX;
+    match record::search_in_org(context, org_id, after, &mut left, is_other)? {
         // The next search begins with the one that was found.
-        Searched::Found => Ok(Need::EndsOthers),
+        Searched::Found(_) => Ok(Need::EndsOthers),
         Searched::NotFound => {
             if before.is_some() {
                 store(context, org_id, &state)?;

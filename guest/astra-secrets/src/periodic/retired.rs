@@ -6,14 +6,14 @@ use secrets_framework::turns::random_below;
 use secrets_framework::{Context, Error};
 
 use crate::config::{self, Retired};
-use crate::ending::drop_retired_if_unused;
-use crate::limits::CONFIGS_MAX;
+use crate::ending::{drop_left_origins, drop_retired_if_unused};
+use crate::limits::{CONFIGS_MAX, RETIRED_SEARCH_RECORDS_MAX};
 use crate::names::OrgId;
 use crate::record;
 use crate::storage::key::RETIRED_PREFIX;
 use crate::storage::{self, own_error};
 
-/// Forgets retired configs that only undone mints had still needed.
+/// Forgets retired configs that nothing needs any more, those of one origin each, too.
 pub(super) fn drop_unused(context: &Context<'_>) -> Result<(), Error> {
     let mut retired = storage::first_keys_below(context.storage(), RETIRED_PREFIX, CONFIGS_MAX)?;
     // Before the index is filled, a token that would need one may not be known.
@@ -25,10 +25,14 @@ pub(super) fn drop_unused(context: &Context<'_>) -> Result<(), Error> {
         let first = random_below(context, retired.len());
         retired.rotate_left(first);
     }
-    let (mut result, mut damaged) = (Ok(()), Vec::new());
+    let (mut result, mut damaged, mut left) = (Ok(()), Vec::new(), RETIRED_SEARCH_RECORDS_MAX);
     for org_id in retired.into_iter().map(OrgId::stored) {
         // What is not known of one organization keeps its own retired configs only.
-        match config::lock(context).and_then(|_turn| drop_retired_if_unused(context, &org_id)) {
+        let dropped = config::lock(context).and_then(|_turn| {
+            drop_retired_if_unused(context, &org_id)?;
+            drop_left_origins(context, &org_id, &mut left)
+        });
+        match dropped {
             Ok(()) | Err(Error::Internal(_)) => {}
             Err(error) => result = Err(own_error(context.storage(), error)?),
         }

@@ -271,13 +271,15 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Where the organization's tokens are made; none where its config is not there or cannot be read.
+    /// Where the organization's tokens were made; none where its config is not there or cannot be read, and where a config
+    /// has left its origin, at which they may have been made.
     fn origin_of(&mut self, org_id: &OrgId) -> Result<Option<Origin>, Error> {
         if let Some(known) = self.origins.get(org_id.as_str()) {
             return Ok(known.clone());
         }
         let config = config::load_own(self.context, org_id)?.unwrap_or_default();
-        let origin = config.map(|config| config.url.origin().clone());
+        let has_left = config.is_some() && config::has_retired(self.context, org_id)?;
+        let origin = config.filter(|_| !has_left).map(|config| config.url.origin().clone());
         self.origins.insert(org_id.as_str().to_owned(), origin.clone());
         Ok(origin)
     }

@@ -14,8 +14,8 @@ use crate::storage::read_many;
 /// What a search among an organization's records came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Searched {
-    /// A record that was looked for, or one that cannot be read and may be it.
-    Found,
+    /// A record that was looked for, or one that cannot be read and may be it, not far after this name of the index.
+    Found(String),
     /// None of them is.
     NotFound,
     /// None up to this name of the index, after which the search goes on.
@@ -52,27 +52,31 @@ pub(crate) enum ReadFirst {
 }
 
 /// Looks for a record that `is_it` takes among those of an organization that the index has after the name `after`, at most
-/// `max` of them. Before the index is complete, nobody knows all of them, and that is the error.
+/// `left` of them, which is what is left of a number afterwards. Before the index is complete, nobody knows all of them, and
+/// that is the error.
 pub(crate) fn search_in_org(
     context: &Context<'_>,
     org_id: &OrgId,
     after: &str,
-    max: usize,
+    left: &mut usize,
     is_it: impl Fn(&Record) -> bool,
 ) -> Result<Searched, Error> {
     if !is_complete(context)? {
         return Err(being_indexed());
     }
-    let slice = index_slice(context, org_id, after, max)?;
+    let slice = index_slice(context, org_id, after, *left)?;
+    let mut before = after;
     for names in slice.names.chunks(RECORDS_READ_AT_ONCE) {
+        *left = left.saturating_sub(names.len());
         let may_be_it = |looked: &Looked| match looked {
             Looked::Record(record, _) => is_it(record),
             Looked::LeftOver => false,
             Looked::Unreadable(_) => true,
         };
         if look_at(context, org_id, names)?.looked.iter().any(may_be_it) {
-            return Ok(Searched::Found);
+            return Ok(Searched::Found(before.to_owned()));
         }
+        before = names.last().map_or(before, String::as_str);
     }
     Ok(match slice.names.last() {
         Some(last) if slice.more => Searched::UpTo(last.clone()),

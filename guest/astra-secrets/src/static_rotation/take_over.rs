@@ -66,9 +66,9 @@ fn refuse_if_known(
     };
     let kept = Retired::load(context, org_id)?.into_configs();
     let mut admin_tokens = kept.map(|kept| kept.admin_token).filter(|kept| kept.is(client_id));
-    let holder = in_use::configured_by(context, org_id, client_id)?;
-    if let Some(holder) = holder.or_else(|| admin_tokens.next().map(|_| org_id.clone())) {
-        return refuse(&format!("the admin token of organization `{holder}`"));
+    let user = in_use::configured_by(context, org_id, client_id)?;
+    if let Some(user) = user.or_else(|| admin_tokens.next().map(|_| org_id.clone())) {
+        return refuse(&format!("the admin token of organization `{user}`"));
     }
     if history::has_ended(context, org_id, client_id)? {
         return refuse("which this mount has ended in Astra");
