@@ -90,7 +90,8 @@ async fn modules_that_wait_for_the_compiler_do_not_delay_one_that_is_compiled_al
     // As many as may be loaded at once, each of another engine.
     let mut waiting = Vec::new();
     for engine in ["one", "two", "three", "four"] {
-        let statement = Statement { id: ModuleId::new(engine, "1.2.3").unwrap(), digest: Digest::of(engine.as_bytes()) };
+        let statement =
+            Statement { id: ModuleId::new(engine, "1.2.3").unwrap(), digest: Digest::of(engine.as_bytes()) };
         waiting.push(timeout(LOAD_WAIT, registry.turn(&statement)).await);
     }
     assert!(waiting.pop().unwrap().is_err(), "the fourth waits for one of the three");
