@@ -44,9 +44,18 @@ pub(crate) const CALLS_MAX: u32 = 1 << 20;
 /// server's HTTP/2 client has in progress on it.
 pub(crate) const RESET_CALLS_MAX: usize = 1024;
 
-/// Lists of one mount in progress at once; further ones wait. A reply of [`MESSAGE_BYTES_MAX`] is in memory, on no account,
-/// before the mount can count it, and the server makes a list in milliseconds.
-pub(crate) const LISTS_AT_ONCE: usize = 4;
+/// Reads of one mount in progress at once; further ones wait. A reply of up to [`SMALL_REPLY_BYTES_MAX`] is in memory, on no
+/// account, before the mount can count it. Two guests that read many entries at once have so many, and the server answers
+/// one in well under a millisecond.
+pub(crate) const READS_AT_ONCE: usize = 64;
+
+/// The reply to a read that is one of [`READS_AT_ONCE`]: as large as an entry of the server's Raft storage may be by default.
+/// The read of a larger entry is made once more, as one of [`LARGE_REPLIES_AT_ONCE`].
+pub(crate) const SMALL_REPLY_BYTES_MAX: usize = 1 << 20;
+
+/// Lists, and reads of large entries, of one mount in progress at once; further ones wait. A reply of [`MESSAGE_BYTES_MAX`]
+/// is in memory, on no account, before the mount can count it, and the server makes a list in milliseconds.
+pub(crate) const LARGE_REPLIES_AT_ONCE: usize = 4;
 
 /// A message from this size on runs on the threads for large messages: to decode and encode it takes longer than a whole
 /// ordinary request. Only long lists and texts are larger.

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use envelope::{StorageEntry, StorageError};
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use tonic::{Code, Response, Status};
 
 use crate::connection::Connection;
-use crate::limits::{LISTS_AT_ONCE, MESSAGE_BYTES_MAX, SERVER_CALL_TIMEOUT};
+use crate::limits::{
+    LARGE_REPLIES_AT_ONCE, MESSAGE_BYTES_MAX, READS_AT_ONCE, SERVER_CALL_TIMEOUT, SMALL_REPLY_BYTES_MAX,
+};
 use crate::translate;
 use crate::wire::pb;
 use crate::wire::pb::storage_client::StorageClient as Stub;
@@ -32,7 +34,8 @@ pub(crate) struct StorageCalls {
 struct Server {
     transactional: OnceCell<bool>,
     without_list_page: AtomicBool,
-    lists: Semaphore,
+    reads: Places,
+    large_replies: Places,
 }
 
 impl Default for Server {
@@ -40,8 +43,46 @@ impl Default for Server {
         Self {
             transactional: OnceCell::new(),
             without_list_page: AtomicBool::new(false),
-            lists: Semaphore::new(LISTS_AT_ONCE),
+            reads: Places::new(READS_AT_ONCE, "reads"),
+            large_replies: Places::new(LARGE_REPLIES_AT_ONCE, "lists or reads of large entries"),
         }
+    }
+}
+
+/// Places for calls of the mount whose replies are in memory before anybody counts them.
+#[derive(Debug)]
+struct Places {
+    free: Arc<Semaphore>,
+    number: usize,
+    calls: &'static str,
+}
+
+impl Places {
+    fn new(number: usize, calls: &'static str) -> Self {
+        Self { free: Arc::new(Semaphore::new(number)), number, calls }
+    }
+
+    /// Waits for a place. A call waits for one place at a time, and with none, so that no two calls wait for each other.
+    async fn take(&self) -> Result<OwnedSemaphorePermit, StorageError> {
+        let place = timeout(SERVER_CALL_TIMEOUT, Arc::clone(&self.free).acquire_owned()).await.map_err(|_| {
+            let (Self { number, calls, .. }, seconds) = (self, SERVER_CALL_TIMEOUT.as_secs());
+            StorageError::Failed(format!(
+                "{number} {calls} of this mount stayed in progress for {seconds} s: try again later"
+            ))
+        })?;
+        place.map_err(|closed| StorageError::Failed(closed.to_string()))
+    }
+}
+
+/// A reply, with its place until the caller takes the reply, and counts the memory.
+pub(crate) struct Placed<T> {
+    reply: T,
+    _place: OwnedSemaphorePermit,
+}
+
+impl<T> Placed<T> {
+    pub(crate) fn into_reply(self) -> T {
+        self.reply
     }
 }
 
@@ -75,16 +116,26 @@ impl StorageCalls {
         }
     }
 
-    pub(crate) async fn get(&self, txn: Option<&str>, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+    pub(crate) async fn get(&self, txn: Option<&str>, key: &str) -> Result<Placed<Option<StorageEntry>>, StorageError> {
         let args = pb::StorageGetArgs { key: key.to_owned(), txn: txn.unwrap_or_default().to_owned() };
-        let reply = call(self.stub.clone().get(args)).await?;
+        let mut place = self.server.reads.take().await?;
+        let mut small = self.stub.clone().max_decoding_message_size(SMALL_REPLY_BYTES_MAX);
+        let reply = match deadline(small.get(args.clone())).await? {
+            // Too large for this place. The size came first, and nothing else of the reply is in memory.
+            Err(status) if status.code() == Code::OutOfRange => {
+                drop(place);
+                place = self.server.large_replies.take().await?;
+                call(self.stub.clone().get(args)).await?
+            }
+            reply => reply.map(Response::into_inner).map_err(|status| translate::storage_status(&status))?,
+        };
         translate::storage_outcome(reply.err)?;
         let entry = reply.entry.map(translate::storage_entry_from_pb);
         match entry {
             Some(entry) if entry.key != key => {
                 Err(StorageError::Failed(format!("the server answered with another entry than `{key}`")))
             }
-            entry => Ok(entry),
+            reply => Ok(Placed { reply, _place: place }),
         }
     }
 
@@ -101,20 +152,9 @@ impl StorageCalls {
         translate::storage_outcome(reply.err)
     }
 
-    pub(crate) async fn list(&self, txn: Option<&str>, prefix: &str) -> Result<Vec<String>, StorageError> {
-        let _turn = self.list_turn().await?;
-        self.list_all(txn, prefix).await
-    }
-
-    /// A place among the lists of the mount that are in progress.
-    async fn list_turn(&self) -> Result<SemaphorePermit<'_>, StorageError> {
-        let turn = timeout(SERVER_CALL_TIMEOUT, self.server.lists.acquire()).await.map_err(|_| {
-            let seconds = SERVER_CALL_TIMEOUT.as_secs();
-            StorageError::Failed(format!(
-                "{LISTS_AT_ONCE} lists of this mount stayed in progress for {seconds} s: try again later"
-            ))
-        })?;
-        turn.map_err(|closed| StorageError::Failed(closed.to_string()))
+    pub(crate) async fn list(&self, txn: Option<&str>, prefix: &str) -> Result<Placed<Vec<String>>, StorageError> {
+        let place = self.server.large_replies.take().await?;
+        Ok(Placed { reply: self.list_all(txn, prefix).await?, _place: place })
     }
 
     async fn list_all(&self, txn: Option<&str>, prefix: &str) -> Result<Vec<String>, StorageError> {
@@ -130,12 +170,22 @@ impl StorageCalls {
         prefix: &str,
         after: &str,
         limit: u32,
+    ) -> Result<Placed<Vec<String>>, StorageError> {
+        let place = self.server.large_replies.take().await?;
+        Ok(Placed { reply: self.list_one_page(txn, prefix, after, limit).await?, _place: place })
+    }
+
+    async fn list_one_page(
+        &self,
+        txn: Option<&str>,
+        prefix: &str,
+        after: &str,
+        limit: u32,
     ) -> Result<Vec<String>, StorageError> {
         // The server takes 0 for "all".
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let _turn = self.list_turn().await?;
         if self.has_pages() {
             let args = pb::StorageListPageArgs {
                 prefix: prefix.to_owned(),
@@ -232,5 +282,17 @@ mod tests {
         let outcome = call(std::future::pending::<Result<Response<()>, Status>>()).await;
         assert_eq!(outcome, Err(StorageError::Failed("the server's storage did not answer within 30 s".into())));
         assert_eq!(begin.elapsed(), SERVER_CALL_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_call_waits_longer_for_a_place_than_a_call_may_take() {
+        let places = Places::new(1, "reads");
+        let taken = places.take().await;
+        let begin = tokio::time::Instant::now();
+        let text = "1 reads of this mount stayed in progress for 30 s: try again later";
+        assert_eq!(places.take().await.map(drop), Err(StorageError::Failed(text.into())));
+        assert_eq!(begin.elapsed(), SERVER_CALL_TIMEOUT);
+        drop(taken);
+        assert!(places.take().await.is_ok());
     }
 }

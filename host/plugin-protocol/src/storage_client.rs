@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use envelope::{Storage, StorageEntry, StorageError, StorageView, Transaction};
 
 use crate::connection::Connection;
-use crate::storage_calls::StorageCalls;
+use crate::storage_calls::{Placed, StorageCalls};
 use crate::task;
 use crate::transaction::ServerTransaction;
 
@@ -20,7 +20,7 @@ impl StorageClient {
 #[async_trait]
 impl StorageView for StorageClient {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        self.0.get(None, key).await
+        self.0.get(None, key).await.map(Placed::into_reply)
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
@@ -32,11 +32,11 @@ impl StorageView for StorageClient {
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        self.0.list(None, prefix).await
+        self.0.list(None, prefix).await.map(Placed::into_reply)
     }
 
     async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
-        self.0.list_page(None, prefix, after, limit).await
+        self.0.list_page(None, prefix, after, limit).await.map(Placed::into_reply)
     }
 
     fn has_pages(&self) -> bool {

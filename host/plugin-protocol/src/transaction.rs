@@ -18,7 +18,7 @@ use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
 use crate::limits::{WRITES_WAITING_BYTES_MAX, WRITES_WAITING_MAX};
-use crate::storage_calls::StorageCalls;
+use crate::storage_calls::{Placed, StorageCalls};
 use crate::task;
 
 /// A transaction of the server. A drop without commit rolls the transaction back, in a task of its own.
@@ -201,7 +201,8 @@ impl Drop for ServerTransaction {
 impl StorageView for ServerTransaction {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
         let key = key.to_owned();
-        self.read(|open| async move { open.calls.get(Some(&open.id), &key).await }).await
+        let found = self.read(|open| async move { open.calls.get(Some(&open.id), &key).await }).await;
+        found.map(Placed::into_reply)
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
@@ -214,12 +215,16 @@ impl StorageView for ServerTransaction {
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         let prefix = prefix.to_owned();
-        self.read(|open| async move { open.calls.list(Some(&open.id), &prefix).await }).await
+        let names = self.read(|open| async move { open.calls.list(Some(&open.id), &prefix).await }).await;
+        names.map(Placed::into_reply)
     }
 
     async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
         let (prefix, after) = (prefix.to_owned(), after.to_owned());
-        self.read(move |open| async move { open.calls.list_page(Some(&open.id), &prefix, &after, limit).await }).await
+        let names = self
+            .read(move |open| async move { open.calls.list_page(Some(&open.id), &prefix, &after, limit).await })
+            .await;
+        names.map(Placed::into_reply)
     }
 }
 

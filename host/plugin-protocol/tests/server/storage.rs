@@ -69,6 +69,60 @@ async fn a_mount_has_a_limited_number_of_lists_in_progress() {
 }
 
 #[tokio::test]
+async fn a_mount_has_a_limited_number_of_reads_in_progress() {
+    let storage = MemoryStorage::new(StorageKind::OpenBao);
+    let (_plugin, mount) = mounted_on(&storage).await;
+    let mount = std::sync::Arc::new(mount);
+    storage.hold(&["Get"]);
+    let mut asking = tokio::task::JoinSet::new();
+    for number in 0..100 {
+        let (mount, key) = (mount.clone(), format!("kv/{number}"));
+        asking.spawn(async move { read(&mount, &key).await.is_ok() });
+    }
+    storage.until(|storage| storage.calls("Get") >= 64).await;
+    // A further one would come meanwhile, and other calls do.
+    assert!(ask(&mount, Operation::List, "kv/", &Value::Null).await.is_ok());
+    assert!(ask(&mount, Operation::Update, "kv/a", &json!({ "value": "1" })).await.is_ok());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(storage.calls("Get"), 64);
+    storage.hold(&[]);
+    assert_eq!(asking.join_all().await, [true; 100]);
+    assert_eq!((storage.calls("Get"), storage.calls_under_way()), (100, 0));
+}
+
+#[tokio::test]
+async fn a_large_entry_is_read_in_the_places_of_lists() {
+    let storage = MemoryStorage::new(StorageKind::OpenBao);
+    // With its key, the first is as large as a reply to one of many reads may be.
+    let sizes = [("small", (1 << 20) - 15), ("large", (1 << 20) - 14), ("largest", 8 << 20)];
+    for (key, bytes) in sizes {
+        storage.write(StorageEntry { key: key.to_owned(), value: vec![b'x'; bytes], seal_wrap: false });
+    }
+    let (_plugin, mount) = mounted_on(&storage).await;
+    let mount = std::sync::Arc::new(mount);
+    for ((key, bytes), calls) in sizes.into_iter().zip([1, 3, 5]) {
+        let answer = read(&mount, &format!("kv/{key}")).await.unwrap().unwrap();
+        assert_eq!((answer["value"].as_str().unwrap().len(), storage.calls("Get")), (bytes, calls), "{key}");
+    }
+    storage.hold(&["List"]);
+    let mut asking = tokio::task::JoinSet::new();
+    let mut start = |operation, path: &'static str| {
+        let mount = mount.clone();
+        asking.spawn(async move { ask(&mount, operation, path, &Value::Null).await.is_ok() });
+    };
+    (0..4).for_each(|_| start(Operation::List, "kv/"));
+    storage.until(|storage| storage.calls("List") == 4).await;
+    // More than there are places for small ones: those that wait for a large one have left theirs.
+    (0..70).for_each(|_| start(Operation::Read, "kv/large"));
+    storage.until(|storage| storage.calls("Get") == 75 && storage.calls_under_way() == 4).await;
+    assert!(read(&mount, "kv/small").await.unwrap().is_some());
+    assert_eq!(storage.calls("Get"), 76);
+    storage.hold(&[]);
+    assert_eq!(asking.join_all().await, [true; 74]);
+    assert_eq!((storage.calls("Get"), storage.calls_under_way()), (146, 0));
+}
+
+#[tokio::test]
 async fn transactions_commit_and_roll_back() {
     let storage = MemoryStorage::new(StorageKind::OpenBao);
     let (_plugin, mount) = mounted_on(&storage).await;
