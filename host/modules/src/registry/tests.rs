@@ -1,6 +1,6 @@
 //! The order of loads.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 use std::time::Duration;
 
