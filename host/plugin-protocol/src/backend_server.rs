@@ -63,7 +63,7 @@ impl<F: Factory> BackendServer<F> {
         let factory = self.shared.factory.get().await?;
         let socket = self.shared.broker.socket(args.broker_id).await.map_err(|error| error.to_string())?;
         let (connection, closer) =
-            Connection::dial(&socket, &self.shared.tls).await.map_err(|error| error.to_string())?;
+            Connection::dial(&socket, &self.shared.tls, &args.backend_uuid).await.map_err(|error| error.to_string())?;
         let setup = Setup {
             config: args.config,
             backend_uuid: Some(args.backend_uuid).filter(|uuid| !uuid.is_empty()),

@@ -11,7 +11,6 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
@@ -23,7 +22,7 @@ use http_body::{Body as _, Frame};
 use rustls::pki_types::ServerName;
 use thiserror::Error as ThisError;
 use tokio::net::UnixStream;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tonic::Status;
@@ -55,20 +54,20 @@ pub(crate) struct Connection {
 /// Ends a connection that may still have users.
 #[derive(Debug)]
 pub(crate) struct Closer {
-    close: Arc<Notify>,
+    close: watch::Sender<bool>,
     #[cfg(any(test, feature = "testing"))]
     socket: StdUnixStream,
 }
 
 impl Connection {
-    /// Connects to the services of a mount.
-    pub(crate) async fn dial(path: &str, tls: &TlsConnector) -> Result<(Self, Closer), DialError> {
-        timeout(DIAL_TIMEOUT, Self::dial_now(path, tls))
+    /// Connects to the services of a mount, which has this name in the log.
+    pub(crate) async fn dial(path: &str, tls: &TlsConnector, mount: &str) -> Result<(Self, Closer), DialError> {
+        timeout(DIAL_TIMEOUT, Self::dial_now(path, tls, mount))
             .await
             .unwrap_or_else(|_| Err(DialError::TimedOut { path: path.to_owned() }))
     }
 
-    async fn dial_now(path: &str, tls: &TlsConnector) -> Result<(Self, Closer), DialError> {
+    async fn dial_now(path: &str, tls: &TlsConnector, mount: &str) -> Result<(Self, Closer), DialError> {
         let socket_error = |source| DialError::Socket { path: path.to_owned(), source };
         let stream = UnixStream::connect(Path::new(path)).await.map_err(socket_error)?;
         let socket = second_handle(&stream).map_err(socket_error)?;
@@ -79,16 +78,21 @@ impl Connection {
             .initial_window_size(WINDOW_BYTES)
             .initial_connection_window_size(WINDOW_BYTES)
             .max_concurrent_reset_streams(RESET_CALLS_MAX)
+            // Two limits against strangers end a connection after a number of answers to calls that were given up: answers
+            // that come when the call is forgotten, and small ones. Both numbers grow over the life of the connection, and
+            // there is no second one: the server, whose certificate is pinned, listens once for each mount.
+            .max_local_error_reset_streams(None)
+            .data_frame_budget(usize::MAX)
             .handshake(stream)
             .await
             .map_err(|source| DialError::Http { path: path.to_owned(), source })?;
-        let close = Arc::new(Notify::new());
+        let (close, closing) = watch::channel(false);
         let closer = Closer {
-            close: close.clone(),
+            close,
             #[cfg(any(test, feature = "testing"))]
             socket: socket.try_clone().map_err(socket_error)?,
         };
-        task::spawn(drive(driver, close, socket));
+        task::spawn(drive(driver, closing, socket, mount.to_owned()));
         Ok((Self { sender }, closer))
     }
 
@@ -104,27 +108,47 @@ fn second_handle(stream: &UnixStream) -> io::Result<StdUnixStream> {
 }
 
 /// Moves the connection's bytes until nobody uses it or it is closed.
-async fn drive(driver: impl Future<Output = Result<(), h2::Error>>, close: Arc<Notify>, socket: StdUnixStream) {
+async fn drive(
+    driver: impl Future<Output = Result<(), h2::Error>>,
+    closing: watch::Receiver<bool>,
+    socket: StdUnixStream,
+    mount: String,
+) {
+    let mut asked = closing.clone();
     let closed = async {
-        close.notified().await;
+        if asked.wait_for(|is_asked| *is_asked).await.is_err() {
+            // The closer has gone: the connection ends with its last user.
+            std::future::pending::<()>().await;
+        }
         tokio::time::sleep(MOUNT_CLOSE_GRACE).await;
         // Also with calls in progress: the server waits for the end of the connection.
         let _ = socket.shutdown(Shutdown::Both);
     };
     tokio::select! {
         outcome = driver => {
-            if let Err(error) = outcome {
-                tracing::debug!(%error, "the connection to the server's storage failed");
+            let is_mount_gone = *closing.borrow() || closing.has_changed().is_err();
+            if !is_mount_gone {
+                log_loss(&mount, outcome.err());
             }
         }
         () = closed => {}
     }
 }
 
+/// Nobody asked for the end of the connection, and there is no other one.
+fn log_loss(mount: &str, error: Option<h2::Error>) {
+    let reason = error.map_or_else(|| "the server closed it".to_owned(), |error| error.to_string());
+    tracing::warn!(
+        mount,
+        reason,
+        "the connection to the server's storage ended: requests of this mount fail until the server reloads the plugin"
+    );
+}
+
 impl Closer {
     /// Closes the connection after a moment for calls in progress.
     pub(crate) fn close(&self) {
-        self.close.notify_one();
+        self.close.send_replace(true);
     }
 
     /// Closes the connection in the middle of a call.
@@ -234,20 +258,26 @@ impl std::fmt::Debug for Connection {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
-    use tokio::io::AsyncWriteExt as _;
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::UnixListener;
+    use tokio::sync::mpsc;
     use tokio::time::Instant;
+    use tokio_rustls::TlsAcceptor;
 
     use super::*;
     use crate::mtls::Identity;
 
-    fn connector() -> TlsConnector {
+    fn identities() -> (TlsConnector, TlsAcceptor) {
         let (ours, servers) = (Identity::generate().unwrap(), Identity::generate().unwrap());
-        Arc::new(ours.client_config(servers.certificate().clone()).unwrap()).into()
+        let connector = ours.client_config(servers.certificate().clone()).unwrap();
+        let acceptor = servers.server_config(ours.certificate().clone()).unwrap();
+        (Arc::new(connector).into(), Arc::new(acceptor).into())
     }
 
     async fn refusal(path: &Path) -> DialError {
-        Connection::dial(path.to_str().unwrap(), &connector()).await.map(|_| ()).unwrap_err()
+        Connection::dial(path.to_str().unwrap(), &identities().0, "").await.map(|_| ()).unwrap_err()
     }
 
     #[tokio::test(start_paused = true)]
@@ -274,5 +304,97 @@ mod tests {
         };
         let (error, _stream) = tokio::join!(refusal(&path), nonsense);
         assert!(matches!(error, DialError::Socket { .. }), "{error:?}");
+    }
+
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
+    const SETTINGS: u8 = 4;
+    const END_STREAM: u8 = 1;
+    const END_HEADERS: u8 = 4;
+    /// Status 200 in HPACK.
+    const OK: &[u8] = &[0x88];
+
+    fn frame(kind: u8, flags: u8, call: u32, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&length[1..], &[kind, flags], &call.to_be_bytes(), payload].concat()
+    }
+
+    /// A server that answers as the test says, whatever HTTP/2 says.
+    struct Peer {
+        writer: Box<dyn tokio::io::AsyncWrite + Send + Unpin>,
+        /// Kinds and calls of the frames that came.
+        frames: mpsc::Receiver<(u8, u32)>,
+    }
+
+    impl Peer {
+        async fn accept(listener: UnixListener, acceptor: TlsAcceptor) -> Self {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (mut reader, mut writer) = tokio::io::split(acceptor.accept(stream).await.unwrap());
+            writer.write_all(&[frame(SETTINGS, 0, 0, &[]), frame(SETTINGS, 1, 0, &[])].concat()).await.unwrap();
+            // Room for all frames of the test, so that the connection is always read.
+            let (sender, frames) = mpsc::channel(1 << 16);
+            task::spawn(async move {
+                let mut preface = [0; 24];
+                reader.read_exact(&mut preface).await.unwrap();
+                let mut head = [0; 9];
+                while reader.read_exact(&mut head).await.is_ok() {
+                    let [a, b, c, kind, _, call @ ..] = head;
+                    let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+                    reader.read_exact(&mut payload).await.unwrap();
+                    let _ = sender.send((kind, u32::from_be_bytes(call))).await;
+                }
+            });
+            Self { writer: Box::new(writer), frames }
+        }
+
+        /// Waits for as many frames of a kind, and answers the calls that they belong to.
+        async fn until(&mut self, kind: u8, count: usize) -> Vec<u32> {
+            let mut calls = Vec::new();
+            while calls.len() < count {
+                let (came, call) = self.frames.recv().await.unwrap();
+                calls.extend((came == kind).then_some(call));
+            }
+            calls
+        }
+    }
+
+    async fn ask(connection: &mut Connection) -> BoxFuture<'static, Result<http::Response<Answer>, CallError>> {
+        std::future::poll_fn(|context| connection.poll_ready(context)).await.unwrap();
+        let request = http::Request::post("http://localhost/pb.Storage/Get").body(Body::empty());
+        connection.call(request.unwrap())
+    }
+
+    #[tokio::test]
+    async fn any_number_of_late_answers_to_calls_given_up_does_not_end_the_connection() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        let (connector, acceptor) = identities();
+        let dialed = Connection::dial(path.to_str().unwrap(), &connector, "mount");
+        let (dialed, mut peer) = tokio::join!(dialed, Peer::accept(listener, acceptor));
+        let (mut connection, _closer) = dialed.unwrap();
+
+        // Some of them are forgotten at once, and the others remembered for a second.
+        const GIVEN_UP: usize = 3 * RESET_CALLS_MAX;
+        let mut given_up = Vec::new();
+        for _ in 0..GIVEN_UP {
+            given_up.push(ask(&mut connection).await);
+        }
+        peer.until(HEADERS, GIVEN_UP).await;
+        drop(given_up);
+        let late = async {
+            for call in peer.until(RST_STREAM, GIVEN_UP).await {
+                let small = frame(DATA, 0, call, b"x");
+                let answer = [frame(HEADERS, END_HEADERS, call, OK), small.repeat(3)].concat();
+                peer.writer.write_all(&answer).await.unwrap();
+            }
+            let answer = ask(&mut connection).await;
+            let call = peer.until(HEADERS, 1).await;
+            peer.writer.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, call[0], OK)).await.unwrap();
+            answer.await.unwrap()
+        };
+        // A connection that ended would leave the test waiting.
+        assert!(timeout(std::time::Duration::from_secs(30), late).await.unwrap().status().is_success());
     }
 }

@@ -195,6 +195,9 @@ async fn serve_one(connection: Verified, services: Services, mut closing: watch:
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_pending_accept_reset_streams(CANCELLED_CALLS_MAX)
+        // Such a limit is against strangers. It would end the connection of all mounts after a number of large messages,
+        // counted from its begin on, that were refused before all of them had come.
+        .max_local_error_reset_streams(None)
         .serve_connection(TokioIo::new(connection), services);
     let mut serving = pin!(serving);
     let outcome = tokio::select! {
@@ -260,7 +263,7 @@ mod tests {
             };
             let serving = task::spawn(serve(services, incoming::accept(listener, acceptor), ended));
             let connector = TlsConnector::from(Arc::new(servers.client_config(ours.certificate().clone()).unwrap()));
-            let (connection, closer) = Connection::dial(file.to_str().unwrap(), &connector).await.unwrap();
+            let (connection, closer) = Connection::dial(file.to_str().unwrap(), &connector, "").await.unwrap();
             let client = StorageClient::with_origin(connection, Connection::origin());
             Self { client, exit, serving, _closer: closer, _directory: directory }
         }

@@ -93,7 +93,7 @@ impl Launch {
         let config = connecting.client_config(certificate.clone()).map_err(|error| connect_error(&error))?;
         let connector = TlsConnector::from(Arc::new(config));
         let (connection, closer) =
-            Connection::dial(&socket, &connector).await.map_err(|error| connect_error(&error))?;
+            Connection::dial(&socket, &connector, "").await.map_err(|error| connect_error(&error))?;
         PluginProcess::connect(Started { child, log, line, sockets, identity, certificate }, connection, closer).await
     }
 

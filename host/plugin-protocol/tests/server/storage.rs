@@ -289,6 +289,26 @@ async fn a_mount_that_goes_does_not_keep_its_connection() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_mounts_connection_is_logged_if_nobody_asked_for_it() {
+    const ENDED: &str = "the connection to the server's storage ended";
+    let plugin = toy().start().await.unwrap();
+    let start = async |uuid: &str| {
+        let mount = plugin.mount(MountOptions { backend_uuid: uuid.into(), ..MountOptions::default() }).await.unwrap();
+        // Once the connection is in use.
+        assert!(read(&mount, "kv/a").await.unwrap().is_none());
+        mount
+    };
+    let (unloaded, lost) = (start("unloaded").await, start("lost").await);
+    unloaded.cleanup().await.unwrap();
+    drop((unloaded, lost));
+    let line = plugin.wait_for_log(ENDED).await.unwrap();
+    assert!(line.contains(r#""mount":"lost""#) && line.contains(r#""@level":"warn""#), "{line}");
+    let log = plugin.log_after_end();
+    plugin.shutdown().await.unwrap();
+    assert_eq!(log.await.matches(ENDED).count(), 1);
+}
+
+#[tokio::test]
 async fn the_system_view_answers_or_is_unsupported() {
     let plugin = toy().start().await.unwrap();
     let entity = Entity { id: "e1".into(), name: "alice".into(), metadata: [].into() };
