@@ -12,6 +12,7 @@ mod nothing;
 mod quota;
 mod read_only;
 mod reserved;
+mod shared_view;
 
 pub use counters::{CountedSeries, HOST_METRIC_PREFIX, is_metric_name};
 pub use nothing::Nothing;
@@ -26,3 +27,4 @@ pub(crate) use logging::{LogBudget, LogLevel, LogLine, LogRate, RatedLines};
 pub(crate) use quota::{LimitReached, Quota, QuotaError};
 pub(crate) use read_only::ReadOnly;
 pub(crate) use reserved::{is_reserved, list_visible};
+pub(crate) use shared_view::SharedView;

@@ -8,7 +8,7 @@ use envelope::{Storage, SystemView};
 
 use crate::budget::CommonBudget;
 use crate::capability::{
-    CountedSeries, EngineCounters, Entities, Lifetimes, LockTable, LogRate, Nothing, RatedLines, ReadOnly,
+    CountedSeries, EngineCounters, Entities, Lifetimes, LockTable, LogRate, Nothing, RatedLines, ReadOnly, SharedView,
 };
 use crate::egress::{Access, Egress, MountEgress, Policy, UpstreamCalls};
 use crate::held_secrets::{HeldSecrets, MountSecrets};
@@ -77,6 +77,11 @@ impl Mount {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// The server's view of the mount, within the mount's share of calls.
+    pub(crate) fn system_view(&self) -> SharedView<'_> {
+        SharedView { view: &*self.settings.system_view, share: &self.shared.storage }
     }
 
     /// Number and outcome of its guests' outbound requests, since its origins last changed.

@@ -1,5 +1,5 @@
-//! Limits a mount's storage calls per second and its open transactions, because the server, which all mounts share,
-//! does the work.
+//! Limits a mount's calls of storage and system view per second, and its open transactions, because the server, which all
+//! mounts share, does the work.
 //!
 //! A call of a mount that used more than its budget waits until the budget has refilled, or until the end of its request.
 
@@ -22,7 +22,7 @@ pub(crate) enum StorageCost {
     Read,
     /// A write or deletion in a transaction: the server keeps it in memory until the commit.
     Prepare,
-    /// A write or deletion outside a transaction, or a commit.
+    /// A write or deletion outside a transaction, a commit, or a password from a policy.
     Write,
 }
 

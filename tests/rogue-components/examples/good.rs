@@ -1,8 +1,8 @@
-//! No misbehaviour: the neighbour that must go on being served. Reads and writes one entry, reads several, lists pages, or
-//! sends one GET.
+//! No misbehaviour: the neighbour that must go on being served. Reads and writes one entry, reads several, lists pages,
+//! asks the server, or sends one GET.
 
 use rogue_components::bindings::secrets_engine::backend::types::Request;
-use rogue_components::bindings::secrets_engine::host::{locks, storage};
+use rogue_components::bindings::secrets_engine::host::{locks, storage, system_view};
 use rogue_components::{Answer, argument, get, read, result};
 
 rogue_components::guest!(crate::handle);
@@ -28,6 +28,9 @@ fn handle(request: Request) -> Answer {
     if request.path.starts_with("pages/") {
         return result(pages(argument(&request)));
     }
+    if request.path.starts_with("view/") {
+        return result(view(argument(&request)));
+    }
     let entry = storage::Entry { key: "good".to_owned(), value: b"1".to_vec(), seal_wrap: false };
     let written = storage::put(&entry).map(|()| storage::get("good").map(|found| found.map(|entry| entry.value)));
     result(written)
@@ -50,4 +53,21 @@ fn pages(steps: &str) -> Vec<String> {
         }
     }
     names
+}
+
+/// Asks the server once for each letter: for the `d`efault or `m`aximal time to live, whether the mount is `t`ainted or
+/// `l`ocal, for the state of `r`eplication, the `v`ersion, an `e`ntity, a `p`assword. Answers how often the server knew.
+fn view(letters: &str) -> usize {
+    let knows = |letter: &char| match letter {
+        'd' => system_view::default_lease_ttl().is_ok(),
+        'm' => system_view::max_lease_ttl().is_ok(),
+        't' => system_view::tainted().is_ok(),
+        'l' => system_view::local_mount().is_ok(),
+        'r' => system_view::replication_state().is_ok(),
+        'v' => system_view::server_version().is_ok(),
+        'e' => system_view::entity_info("entity").is_ok(),
+        'p' => system_view::generate_password("policy").is_ok(),
+        _ => false,
+    };
+    letters.chars().filter(knows).count()
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use component_runtime::{InvokeError, Limits};
 
-use crate::support::{MemoryStorage, answer, limits, load, mount, on_each_scheduler, request, result, runtime};
+use crate::support::{
+    CountingView, MemoryStorage, answer, limits, load, mount, mount_viewed, on_each_scheduler, request, result, runtime,
+};
 
 #[test]
 fn a_lock_is_released_however_its_request_ends() {
@@ -165,5 +167,32 @@ fn a_scratch_mount_reads_what_is_there_and_changes_nothing() {
         let told = good.handle_request(&scratch, request("lock/the lock")).await.unwrap();
         assert_eq!(result(told.as_ref()), "Ok(())");
         holding.shutdown().await;
+    });
+}
+
+#[test]
+fn calls_of_the_system_view_that_reach_the_server_are_in_the_share_of_their_mount() {
+    on_each_scheduler(|| async {
+        // Hardly anything refills within this test.
+        let limits = Limits { storage_calls_burst: 40, storage_calls_per_second_and_core: 1, ..limits() };
+        let runtime = runtime(limits, &[]);
+        let module = load(&runtime, "good").await;
+        // So many of the burst, of what the share admits before it has a debt, and of what refills meanwhile.
+        for (letter, range) in [("t", 41..60), ("l", 41..60), ("r", 41..60), ("v", 41..60), ("p", 11..16)] {
+            let view = Arc::<CountingView>::default();
+            let mount = mount_viewed(&runtime, letter, &view);
+            let path = format!("view/{}", letter.repeat(200));
+            let asked = answer(&module, &mount, &path);
+            let told = tokio::time::timeout(Duration::from_millis(100), asked).await;
+            let asked = view.asked.load(Ordering::SeqCst);
+            assert!(told.is_err() && range.contains(&asked), "{letter}: the server was asked {asked} times");
+        }
+        // An answer that the host keeps is no call.
+        for letter in ["d", "m", "e"] {
+            let view = Arc::<CountingView>::default();
+            let mount = mount_viewed(&runtime, letter, &view);
+            let told = answer(&module, &mount, &format!("view/{}", letter.repeat(200))).await.unwrap();
+            assert_eq!((told.as_str(), view.asked.load(Ordering::SeqCst)), ("200", 1), "{letter}");
+        }
     });
 }

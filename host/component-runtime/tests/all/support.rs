@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use component_runtime::egress::{EgressSettings, Origin, Policy};
 use component_runtime::{CompilePriority, InvokeError, Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
 use envelope::{
-    Operation, Request, Response, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError,
-    Transaction,
+    Entity, Operation, ReplicationState, Request, Response, Storage, StorageEntry, StorageError, StorageView,
+    SystemView, SystemViewError, Transaction,
 };
 use tokio::task::JoinSet;
 
@@ -132,14 +132,30 @@ pub(crate) fn mount_on(
     storage: Arc<dyn Storage>,
     options: BTreeMap<String, String>,
 ) -> Arc<Mount> {
-    runtime.mount(MountSettings {
+    runtime.mount(settings(runtime, uuid, storage, options))
+}
+
+fn settings(
+    runtime: &TestRuntime,
+    uuid: &str,
+    storage: Arc<dyn Storage>,
+    options: BTreeMap<String, String>,
+) -> MountSettings {
+    MountSettings {
         backend_uuid: Some(uuid.to_owned()),
         name: format!("{uuid}/"),
         options,
         egress: runtime.egress.clone(),
         storage,
         system_view: Arc::new(NoSystemView),
-    })
+    }
+}
+
+/// A mount of which the server has this view.
+pub(crate) fn mount_viewed(runtime: &TestRuntime, uuid: &str, view: &Arc<CountingView>) -> Arc<Mount> {
+    let system_view = Arc::<CountingView>::clone(view);
+    let storage = Arc::<MemoryStorage>::default();
+    runtime.mount(MountSettings { system_view, ..settings(runtime, uuid, storage, BTreeMap::new()) })
 }
 
 pub(crate) fn request(path: &str) -> Request {
@@ -334,5 +350,46 @@ impl SystemView for NoSystemView {
     }
     async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         Ok(Duration::from_secs(7200))
+    }
+}
+
+/// Counts how often the server is asked.
+#[derive(Default)]
+pub(crate) struct CountingView {
+    pub(crate) asked: AtomicUsize,
+}
+
+impl CountingView {
+    fn answer<T>(&self, answer: T) -> Result<T, SystemViewError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl SystemView for CountingView {
+    async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        self.answer(Duration::from_secs(3600))
+    }
+    async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        self.answer(Duration::from_secs(7200))
+    }
+    async fn tainted(&self) -> Result<bool, SystemViewError> {
+        self.answer(false)
+    }
+    async fn local_mount(&self) -> Result<bool, SystemViewError> {
+        self.answer(false)
+    }
+    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
+        self.answer(ReplicationState::default())
+    }
+    async fn server_version(&self) -> Result<String, SystemViewError> {
+        self.answer("2.7.2".to_owned())
+    }
+    async fn entity_info(&self, _: &str) -> Result<Option<Entity>, SystemViewError> {
+        self.answer(None)
+    }
+    async fn generate_password(&self, _: &str) -> Result<String, SystemViewError> {
+        self.answer("password".to_owned())
     }
 }

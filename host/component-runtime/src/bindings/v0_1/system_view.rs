@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use envelope::SystemViewError;
+use envelope::{SystemView, SystemViewError};
 
 use super::host::system_view::{Entity, Error, Host, Replication};
 use crate::store_state::StoreState;
@@ -22,29 +22,29 @@ impl Host for StoreState {
 
     async fn default_lease_ttl(&mut self) -> wasmtime::Result<Result<u64, Error>> {
         granted!(self.quota.system_view_call(""), Error::Failed);
-        let answer = self.mount.shared.lifetimes.default_ttl(&*self.mount.settings.system_view).await;
+        let answer = self.mount.shared.lifetimes.default_ttl(&self.mount.system_view()).await;
         Ok(answer.map(nanoseconds).map_err(into_wit))
     }
 
     async fn max_lease_ttl(&mut self) -> wasmtime::Result<Result<u64, Error>> {
         granted!(self.quota.system_view_call(""), Error::Failed);
-        let answer = self.mount.shared.lifetimes.max_ttl(&*self.mount.settings.system_view).await;
+        let answer = self.mount.shared.lifetimes.max_ttl(&self.mount.system_view()).await;
         Ok(answer.map(nanoseconds).map_err(into_wit))
     }
 
     async fn tainted(&mut self) -> wasmtime::Result<Result<bool, Error>> {
         granted!(self.quota.system_view_call(""), Error::Failed);
-        Ok(self.mount.settings.system_view.tainted().await.map_err(into_wit))
+        Ok(self.mount.system_view().tainted().await.map_err(into_wit))
     }
 
     async fn local_mount(&mut self) -> wasmtime::Result<Result<bool, Error>> {
         granted!(self.quota.system_view_call(""), Error::Failed);
-        Ok(self.mount.settings.system_view.local_mount().await.map_err(into_wit))
+        Ok(self.mount.system_view().local_mount().await.map_err(into_wit))
     }
 
     async fn replication_state(&mut self) -> wasmtime::Result<Result<Replication, Error>> {
         granted!(self.quota.system_view_call(""), Error::Failed);
-        let answer = self.mount.settings.system_view.replication_state().await;
+        let answer = self.mount.system_view().replication_state().await;
         let state = answer.map(|state| Replication {
             performance_secondary: state.performance_secondary,
             performance_standby: state.performance_standby,
@@ -55,12 +55,12 @@ impl Host for StoreState {
 
     async fn server_version(&mut self) -> wasmtime::Result<Result<String, Error>> {
         granted!(self.quota.system_view_call(""), Error::Failed);
-        Ok(self.mount.settings.system_view.server_version().await.map_err(into_wit))
+        Ok(self.mount.system_view().server_version().await.map_err(into_wit))
     }
 
     async fn entity_info(&mut self, entity_id: String) -> wasmtime::Result<Result<Option<Entity>, Error>> {
         granted!(self.quota.system_view_call(&entity_id), Error::Failed);
-        let answer = self.mount.shared.entities.info(&*self.mount.settings.system_view, &entity_id).await;
+        let answer = self.mount.shared.entities.info(&self.mount.system_view(), &entity_id).await;
         let entity = answer.map(|found| {
             found.map(|entity| Entity {
                 id: entity.id,
@@ -73,7 +73,7 @@ impl Host for StoreState {
 
     async fn generate_password(&mut self, policy_name: String) -> wasmtime::Result<Result<String, Error>> {
         granted!(self.quota.system_view_call(&policy_name), Error::Failed);
-        Ok(self.mount.settings.system_view.generate_password(&policy_name).await.map_err(into_wit))
+        Ok(self.mount.system_view().generate_password(&policy_name).await.map_err(into_wit))
     }
 
     fn check_egress(&mut self, origin: String) -> wasmtime::Result<Result<(), String>> {
