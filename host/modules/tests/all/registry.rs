@@ -39,7 +39,7 @@ async fn a_signed_file_is_loaded_with_its_capabilities() {
     for asked in [Capability::Storage, Capability::Locks, Capability::OutboundHttp] {
         assert!(capabilities.contains(&asked), "{capabilities:?}");
     }
-    assert!(!capabilities.contains(&Capability::SystemView), "{capabilities:?}");
+    assert!(!capabilities.contains(&Capability::Metrics), "{capabilities:?}");
     assert_eq!(registry.candidates().await.unwrap()[0].origin, Origin::Embedded, "the embedded one is first");
 }
 

@@ -201,12 +201,12 @@ const CRATES: [Floors; 11] = [
             "held_secrets",
             "output",
             // A guest's capabilities and their limits.
+            "storage_share",
             "capability",
             "egress",
             "permits",
             "message_share",
             "weight",
-            "storage_share",
             "epoch",
             "ticker",
             "lane",
