@@ -119,9 +119,11 @@ impl OrgConfig {
 
     /// How an operator gives it another admin token, for an error: `write`, unless it is a retired config.
     pub(crate) fn step_for_token(&self, write: impl Into<String>) -> String {
-        if !self.is_retired {
-            return write.into();
-        }
+        if self.is_retired { self.step_of_retired() } else { write.into() }
+    }
+
+    /// As [`Self::step_for_token`], of a retired config.
+    pub(crate) fn step_of_retired(&self) -> String {
         format!(
             "it is the token of a retired config, which is kept only to end tokens that were made at {}: write `config/{}` \
              with that `url`, another `astra_token` and `force=true`, and revoke these tokens",

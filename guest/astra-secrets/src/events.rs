@@ -65,7 +65,7 @@ events! {
     REPLACED_TOKEN_REMOVED: Info "a replaced token was removed at the end of its grace period" ["org", "static_role", "client_id", "kind"];
     LEASED_TOKEN_NOT_REMOVED: Warn "a token whose lease has ended could not be removed yet" ["org", "role", "client_id", "kind", "error"];
     REPLACED_TOKEN_NOT_REMOVED: Warn "a replaced token could not be removed yet at the end of its grace period" ["org", "static_role", "client_id", "kind", "error"];
-    ADMIN_TOKEN_USED_BY_ANOTHER_CONFIG: Warn "a replaced admin token was not removed, for another config of this mount uses it: rotate that one, too" ["org", "client_id", "used_by"];
+    ADMIN_TOKEN_USED_BY_ANOTHER_CONFIG: Warn "a replaced admin token was not removed, for another config of this mount uses the token: rotate the token of that config, too" ["org", "client_id", "used_by"];
     REPLACED_TOKEN_LEFT_TO_ROLLBACK: Warn "a replaced token was left to rollback" ["error"];
     RETIRED_ADMIN_TOKEN_KEPT: Info "the admin token of a config that was deleted or moved is kept, for it is still needed: it ends last" ["org", "client_id", "reason"];
     TOKENS_LEFT_BEHIND: Warn "tokens wait for their end while the mount is being moved or disabled: a disabled mount leaves them in Astra" ["tokens"];

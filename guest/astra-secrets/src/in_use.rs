@@ -50,7 +50,7 @@ pub(crate) fn configured_by(
         if other == *org_id || !other.may_be(org_id) {
             continue;
         }
-        // A config that cannot be read uses no token: `check` names it.
+        // With a config that cannot be read nobody uses a token, until it is written anew; `check` names it.
         let config = config::load_own(context, &other)?.ok().flatten();
         if config.is_some_and(|config| config.admin_token.is(client_id)) {
             return Ok(Some(other));

@@ -33,7 +33,7 @@ fn told(host: &dyn Host, org_id: &OrgId, retired: Option<&OrgConfig>, error: &Cl
             let place = retired.map(|config| format!(" at {}", config.url.for_error())).unwrap_or_default();
             let (code, cause) = cause(&format!("organization `{org_id}`{place}"), error);
             let next_step = match retired {
-                Some(config) if is_of_the_config(error) && !tainted::is_tainted(host) => config.step_for_token(""),
+                Some(config) if is_of_the_config(error) && !tainted::is_tainted(host) => config.step_of_retired(),
                 _ => next_step(host, org_id, error),
             };
             Error::coded(code, format!("{cause} ({error}): {next_step}"))

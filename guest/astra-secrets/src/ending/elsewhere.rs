@@ -199,8 +199,8 @@ fn cut(context: &Context<'_>, config: &OrgConfig) -> Error {
     let write = config.step_for_token("write the right `astra_token` to that config");
     let next_step = tainted::next_step(context.host, write);
     let sentence = format!(
-        "Astra's list of organization `{}` is not complete: it lacks the admin token that asked for it. Try again; \
-         if it stays so, {next_step}",
+        "Astra's list of organization `{}` is not complete, for it lacks the admin token that asked for the list; if a later \
+         attempt fails so, too: {next_step}",
         config.org_id
     );
     Error::coded(502, sentence)

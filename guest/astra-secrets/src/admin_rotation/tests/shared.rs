@@ -27,7 +27,7 @@ fn an_admin_token_that_another_config_uses_is_not_ended_by_a_rotation() {
     mount.settle();
     assert!(mount.astra.is_live(&shared), "the other config uses it");
     let log = mount.host.log.text();
-    assert!(log.contains("another config of this mount uses it") && log.contains(NAME), "{log}");
+    assert!(log.contains("another config of this mount uses the token") && log.contains(NAME), "{log}");
     // Its own rotation ends it.
     rotate_namesake(&mount);
     mount.settle();
