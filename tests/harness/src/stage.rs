@@ -277,10 +277,15 @@ impl Stage {
     /// As [`Self::settle_at`], with tokens that are in use without a lease.
     #[track_caller]
     pub fn settle_held(&self, org: &Org, leased: usize, held: usize) {
-        self.driver.settle(&|| {
+        let settled = self.driver.settle(&|| {
             let known = self.known(org);
             known.len() == leased + held && known == self.records(org) && self.wal().is_empty()
         });
+        if !settled {
+            let errors = self.driver.fake().map(Fake::take_rollback_errors).unwrap_or_default();
+            let (known, records, wal) = (self.known(org), self.records(org), self.wal());
+            panic!("{known:?} live, records of {records:?}, {wal:?} to undo; errors of rollback: {errors:#?}");
+        }
         self.assert_held(org, leased, held);
     }
 

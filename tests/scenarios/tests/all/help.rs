@@ -7,6 +7,7 @@ scenarios! { all:
     the_roots_help_names_every_path,
     every_path_has_help,
     help_describes_parameters,
+    help_says_which_path_an_alias_stands_for_and_what_a_policy_must_not_allow,
     an_unknown_path_has_no_help,
 }
 
@@ -68,6 +69,23 @@ fn help_describes_parameters(stage: &Stage) {
         assert!(help.contains(&format!("    {name} (")), "no `{name}` in {help}");
     }
     assert!(help.contains("(duration (sec))"), "{help}");
+}
+
+/// What each path of the Go plugin is an alias of, as "Policies" in docs/operations.md says.
+const ALIASES: [(&str, &str); 4] = [
+    ("config", "config/<organization>"),
+    ("role", "roles/<organization>/<role>"),
+    ("sync-roles", "config/<organization>/sync-roles"),
+    ("org/token", "creds/<organization>/<role>"),
+];
+
+fn help_says_which_path_an_alias_stands_for_and_what_a_policy_must_not_allow(stage: &Stage) {
+    for (path, of) in ALIASES {
+        // A text is broken into lines.
+        let help = text(stage, path).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains(&format!("path is an alias of `{of}`")), "{path}: {help}");
+        assert!(help.contains("must not allow this path"), "{path}: {help}");
+    }
 }
 
 fn an_unknown_path_has_no_help(stage: &Stage) {
