@@ -74,7 +74,7 @@ impl Flood {
                 begun(mounts.iter().cycle().take(clients).map(one).collect(), Vec::new())
             }
             Kind::Sleep { mounts } => {
-                let one = |mount| Plain::new(server, mount, "sleep").send();
+                let one = |mount: &String| Plain::new(server, mount, "sleep").send();
                 begun(Vec::new(), mounts.iter().cycle().take(clients).map(one).collect())
             }
         }
