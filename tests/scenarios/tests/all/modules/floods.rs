@@ -51,33 +51,27 @@ struct Flood {
     /// Computations that were answered.
     computed: Arc<AtomicUsize>,
     clients: Vec<JoinHandle<()>>,
-    _sleeping: Vec<TcpStream>,
+    /// Closed with the flood.
+    sleeping: Vec<TcpStream>,
 }
 
 impl Flood {
     fn start(server: &Server, kind: &Kind, clients: usize) -> Self {
-        let (stop, computed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let begun = |clients, sleeping| Self {
-            stop: Arc::clone(&stop),
-            computed: Arc::clone(&computed),
-            clients,
-            _sleeping: sleeping,
-        };
-        match kind {
-            Kind::Ask { path, body } => {
-                let one = |_| asking(server, path, body, Arc::clone(&stop));
-                begun((0..clients).map(one).collect(), Vec::new())
-            }
-            Kind::Compute { mounts } => {
-                let one =
-                    |mount| computing(Plain::new(server, mount, "processor"), Arc::clone(&stop), Arc::clone(&computed));
-                begun(mounts.iter().cycle().take(clients).map(one).collect(), Vec::new())
-            }
-            Kind::Sleep { mounts } => {
-                let one = |mount: &String| Plain::new(server, mount, "sleep").send();
-                begun(Vec::new(), mounts.iter().cycle().take(clients).map(one).collect())
+        let mut flood =
+            Self { stop: Arc::default(), computed: Arc::default(), clients: Vec::new(), sleeping: Vec::new() };
+        for number in 0..clients {
+            let mount = |mounts: &[String]| mounts[number % mounts.len()].clone();
+            let stop = Arc::clone(&flood.stop);
+            match kind {
+                Kind::Ask { path, body } => flood.clients.push(asking(server, path, body, stop)),
+                Kind::Compute { mounts } => {
+                    let request = Plain::new(server, &mount(mounts), "processor");
+                    flood.clients.push(computing(request, stop, Arc::clone(&flood.computed)));
+                }
+                Kind::Sleep { mounts } => flood.sleeping.push(Plain::new(server, &mount(mounts), "sleep").send()),
             }
         }
+        flood
     }
 
     fn computed(&self) -> usize {
@@ -90,6 +84,7 @@ impl Flood {
         for client in self.clients {
             client.join().unwrap();
         }
+        drop(self.sleeping);
     }
 }
 
