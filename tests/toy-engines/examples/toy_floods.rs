@@ -14,6 +14,7 @@ toy_engines::toy!(Toy { first: crate::first, ..TOY });
 fn first(request: &Request) -> Option<Answer> {
     match request.path.as_str() {
         "flood/processor" => spin(),
+        "flood/computation" => Some(compute()),
         "flood/answers" => Some(data(&format!("{{\"text\":\"{}\"}}", "x".repeat(ANSWER_BYTES)))),
         "flood/storage" => Some(fill_storage()),
         "flood/reads" => Some(read_storage()),
@@ -42,6 +43,15 @@ fn spin() -> ! {
     }
 }
 
+/// As much work each time: some 50 ms of processor time.
+fn compute() -> Answer {
+    let mut turns = 0_u64;
+    while turns < TURNS {
+        turns = black_box(turns.wrapping_add(1));
+    }
+    data("{}")
+}
+
 /// Writes until the host refuses.
 fn fill_storage() -> Answer {
     let entry = Entry { key: "flood".to_owned(), value: vec![0; 16], seal_wrap: false };
@@ -61,6 +71,8 @@ fn fill_log() -> Answer {
     }
     data("{}")
 }
+
+const TURNS: u64 = 50_000_000;
 
 /// A little less than the host lets through.
 const ANSWER_BYTES: usize = 7 * 1024 * 1024;
