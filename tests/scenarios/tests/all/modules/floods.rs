@@ -70,7 +70,7 @@ impl Flood {
         flood
     }
 
-    /// Waits for the first answer to a computation: all clients have sent a request then.
+    /// Waits for the first answer to a computation: the mount has work then.
     fn wait_until_it_is_on(&self, kind: &Kind) {
         let deadline = Instant::now() + CONDITION_DEADLINE;
         while matches!(kind, Kind::Compute { .. }) && self.computed() == 0 {
