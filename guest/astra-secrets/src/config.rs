@@ -117,12 +117,12 @@ impl OrgConfig {
         stored::from_map(stored::to_map(self), &self.org_id)
     }
 
-    /// How an operator gives it another admin token, for an error: `write`, unless it is a retired config.
+    /// How an operator gives this config another admin token, for an error: `write`, unless the config is retired.
     pub(crate) fn step_for_token(&self, write: impl Into<String>) -> String {
         if self.is_retired { self.step_of_retired() } else { write.into() }
     }
 
-    /// As [`Self::step_for_token`], of a retired config.
+    /// What [`Self::step_for_token`] says of a retired config.
     pub(crate) fn step_of_retired(&self) -> String {
         format!(
             "it is the token of a retired config, which is kept only to end tokens that were made at {}: write `config/{}` \

@@ -43,7 +43,7 @@ fn spin() -> ! {
     }
 }
 
-/// As much work each time: some 50 ms of processor time.
+/// The same work each time, within the processor time that the host allows.
 fn compute() -> Answer {
     let mut turns = 0_u64;
     while turns < TURNS {
@@ -72,6 +72,7 @@ fn fill_log() -> Answer {
     data("{}")
 }
 
+/// Turns of the loop of one computation: many times what a request costs besides.
 const TURNS: u64 = 50_000_000;
 
 /// A little less than the host lets through.

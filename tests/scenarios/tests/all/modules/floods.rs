@@ -35,7 +35,7 @@ const RESIDENT_MIB_MAX: usize = MEMORY_LIMIT_MIB + 256;
 enum Kind {
     /// Send the same request again and again, whatever its answer is.
     Ask { path: String, body: Value },
-    /// Have these mounts do as much work again and again, and wait for each answer.
+    /// Have these mounts do the same work again and again, and wait for each answer.
     Compute { mounts: Vec<String> },
     /// Send one request to each of two mounts, and wait for an answer that never comes.
     Sleep { mounts: [String; 2] },
@@ -134,7 +134,7 @@ impl Plain {
         connection
     }
 
-    /// The begin of the answer; nothing if the flood ends before.
+    /// The start of the answer; nothing if the flood ends before.
     fn answer(&self, stop: &AtomicBool) -> Option<String> {
         let mut connection = self.send();
         connection.set_read_timeout(Some(LOOK_PAUSE)).unwrap();
@@ -233,12 +233,11 @@ fn a_flood_of_one_mount_fails_no_request_of_another() {
         overtaken.sort_unstable();
         let median = overtaken[REQUESTS / 2];
         show(&format!("{name}, {clients} clients: {overtaken:?}, {} MiB", resident_mib(&toys)));
-        // Whoever takes the end of a queue meets as many answers as there are clients. Each stands for as much processor time,
-        // however busy the machine is.
-        assert!(
-            median < clients / 2,
-            "{name}, {clients} clients: {median} computations were answered during a request"
-        );
+        // Whoever takes the end of a queue meets as many answers as there are clients. Each answer stands for the same work,
+        // however busy the machine is. The clients of the other floods count no answers.
+        if matches!(kind, Kind::Compute { .. }) {
+            assert!(median < clients / 2, "{name}, {clients} clients: {median} were answered during a request");
+        }
     }
     let resident = resident_mib(&toys);
     assert!(resident <= RESIDENT_MIB_MAX, "{resident} MiB were resident, with a limit of {MEMORY_LIMIT_MIB} MiB");
